@@ -1,0 +1,63 @@
+// For users: what a build is made of, what comes out of it.
+export type { ByteSink, Bytes, Digest, StringMap } from "./bytes.ts";
+// For implementers of engines, capture strategies and exporters.
+export type { Capture, CaptureContext, CaptureStrategy, CompletedUnit, FailedBuild } from "./capture.ts";
+export type {
+  Engine,
+  EngineCapabilities,
+  EngineOptions,
+  EngineSession,
+  EnterOptions,
+  Exit,
+  OutputChunk,
+  RunOptions,
+  RunResult,
+  SecretSource,
+  Snapshot,
+  StateRef,
+  Tty,
+} from "./engine.ts";
+export { noSecrets } from "./engine.ts";
+export type { ErrorCode, ErrorDetails, Location, Problem } from "./error.ts";
+export { formatLocation, isMelangeError, MelangeError } from "./error.ts";
+export type {
+  ExportContext,
+  Exporter,
+  ExportOptions,
+  FailureNames,
+  OptionSchema,
+  OptionSpec,
+  Options,
+  PreparedExport,
+  Receipt,
+} from "./exporter.ts";
+export { defineExporter } from "./exporter.ts";
+export type { Finding } from "./finding.ts";
+export type {
+  Compression,
+  CredentialsFor,
+  DebugImage,
+  Delivered,
+  DeliverOptions,
+  Descriptor,
+  Environment,
+  ImageConfig,
+  ImageFile,
+  ImageSpec,
+  Layer,
+  LocalImage,
+  Platform,
+  Target,
+  Tls,
+} from "./image.ts";
+export type { EnvironmentRequest, Mount, Plan, PlannedPackage, Step, Unit, User } from "./plan.ts";
+export type {
+  CaptureModule,
+  EngineContext,
+  EngineFactory,
+  EngineModule,
+  ExporterModule,
+  PluginManifest,
+} from "./plugin.ts";
+export type { Redact } from "./redaction.ts";
+export { needlesOf, printable, redactor, shortestSecret } from "./redaction.ts";

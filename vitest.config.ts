@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+// Tests run on the sources: the condition leads every workspace import to its src folder.
+const conditions = ["melange2-source"];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    include: ["{packages,apps,tooling}/*/{src,test}/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**"],
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+  },
+});

@@ -1,13 +1,6 @@
 import type { EngineSession, RunResult, Snapshot } from "./engine.ts";
 import type { Unit } from "./plan.ts";
 
-/** A unit that ran to its end, with the states around it. */
-export interface CompletedUnit {
-  readonly unit: Unit;
-  readonly before: Snapshot;
-  readonly after: Snapshot;
-}
-
 /** What a capture strategy sees of a failed build. */
 export interface FailedBuild {
   /** Names this failure; also the nonce for runs that must not come from a cache. */
@@ -15,7 +8,7 @@ export interface FailedBuild {
   /** The state the failed unit's environment was loaded as. */
   readonly start: Snapshot;
   /** The units of the same environment that ran before the failed one, in order. */
-  readonly completed: readonly CompletedUnit[];
+  readonly completed: readonly Unit[];
   readonly failed: Unit;
   /** Index of the failed step in its unit. */
   readonly step: number;

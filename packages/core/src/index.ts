@@ -1,7 +1,7 @@
 // For users: what a build is made of, what comes out of it.
 export type { ByteSink, Bytes, Digest, StringMap } from "./bytes.ts";
 // For implementers of engines, capture strategies and exporters.
-export type { Capture, CaptureContext, CaptureStrategy, CompletedUnit, FailedBuild } from "./capture.ts";
+export type { Capture, CaptureContext, CaptureStrategy, FailedBuild } from "./capture.ts";
 export type {
   Engine,
   EngineCapabilities,

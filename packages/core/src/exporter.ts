@@ -63,6 +63,8 @@ export interface Receipt extends Delivered {
   readonly location: string;
   /** The commands that open it, first the ones that work on this machine; argv each, quoted by whoever prints them. */
   readonly open: readonly (readonly string[])[];
+  /** One sentence for people, where there is something to say: where an older image went, what the image contains. */
+  readonly note?: string;
 }
 
 export interface PreparedExport {

@@ -1,1 +1,3 @@
-export {};
+import { currentState } from "./current-state.ts";
+
+export default currentState;

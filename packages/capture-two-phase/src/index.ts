@@ -1,1 +1,3 @@
-export {};
+import { twoPhase } from "./two-phase.ts";
+
+export default twoPhase;

@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+import { isMelangeError } from "./error.ts";
+import { imageName } from "./image-name.ts";
+
+const values: Record<string, string> = { "{package}": "gtk+3.0", "{version}": "1.2_rc1+git", "{name}": "LibX__y" };
+const fill = (placeholder: string) => values[placeholder] ?? placeholder;
+
+describe("imageName", () => {
+  test.each([
+    ["debug:failed-build", "debug:failed-build"],
+    ["debug", "debug:latest"],
+    ["localhost:5000/debug", "localhost:5000/debug:latest"],
+    ["registry.example.com/team/debug:v1", "registry.example.com/team/debug:v1"],
+    ["[::1]:5000/debug:v1", "[::1]:5000/debug:v1"],
+    ["debug/{package}:{version}", "debug/gtk-3.0:1.2_rc1-git"],
+    ["debug/{name}:{name}", "debug/libx-y:LibX__y"],
+    ["debug:{package}-{build}", "debug:gtk-3.0-build"],
+  ])("%s is %s", (template, name) => {
+    expect(imageName(template, fill)).toBe(name);
+  });
+
+  test.each([
+    "",
+    ":tag",
+    "Debug:x",
+    "debug:",
+    "debug:-x",
+    "de bug:x",
+    "debug@sha256:00",
+    "a//b:x",
+    "/debug:x",
+    `d:${"x".repeat(129)}`,
+  ])("refuses %j with a hint", (template) => {
+    let error: unknown;
+    try {
+      imageName(template, fill);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(isMelangeError(error) && error.code).toBe("usage");
+  });
+});

@@ -1,7 +1,12 @@
 // For users: what a build is made of, what comes out of it.
+
+export type { BuildOptions, BuildOutcome } from "./builder.ts";
+export { runPlan } from "./builder.ts";
 export type { ByteSink, Bytes, Digest, StringMap } from "./bytes.ts";
 // For implementers of engines, capture strategies and exporters.
 export type { Capture, CaptureContext, CaptureStrategy, FailedBuild } from "./capture.ts";
+export type { DebugImageParts } from "./debug-image.ts";
+export { debugDirectory, debugImageSpec } from "./debug-image.ts";
 export type {
   Engine,
   EngineCapabilities,
@@ -20,6 +25,9 @@ export type {
 export { noSecrets } from "./engine.ts";
 export type { ErrorCode, ErrorDetails, Location, Problem } from "./error.ts";
 export { formatLocation, isMelangeError, MelangeError } from "./error.ts";
+export type { BuildEvent, OnEvent, StepOutline } from "./events.ts";
+export type { ExportedFailure, ExportFailureOptions } from "./export-failure.ts";
+export { exportFailure } from "./export-failure.ts";
 export type {
   ExportContext,
   Exporter,
@@ -50,6 +58,7 @@ export type {
   Target,
   Tls,
 } from "./image.ts";
+export { imageName } from "./image-name.ts";
 export type { EnvironmentRequest, Mount, Plan, PlannedPackage, Step, Unit, User } from "./plan.ts";
 export type {
   CaptureModule,
@@ -59,5 +68,8 @@ export type {
   ExporterModule,
   PluginManifest,
 } from "./plugin.ts";
+export type { CaptureRecord, ExportRecord, FailureRecord, StepRecord, StepState } from "./record.ts";
+export { describeExit, failedStep } from "./record.ts";
 export type { Redact } from "./redaction.ts";
 export { needlesOf, printable, redactor, shortestSecret } from "./redaction.ts";
+export type { StepLog } from "./step-log.ts";

@@ -1,0 +1,78 @@
+import { type Exporter, MelangeError, type OptionSchema, type OptionSpec, type Problem } from "@melange2/core";
+
+/** An option's value as a person gave it, and how: `--export-path`, `MELANGE2_EXPORT_PATH`, `--export-opt path`. */
+export interface GivenOption {
+  readonly name: string;
+  readonly value: string;
+  readonly source: string;
+}
+
+type Value = string | boolean | readonly string[];
+
+/**
+ * The exporter's options from texts, by its schema: defaults filled in, everything else refused, all problems together.
+ * Rejects with code `usage`.
+ */
+export function readOptions(
+  exporter: Pick<Exporter, "name" | "options">,
+  given: readonly GivenOption[],
+): Record<string, Value> {
+  const schema: OptionSchema = exporter.options;
+  const problems: Problem[] = [];
+  const values: Record<string, Value> = {};
+  for (const [name, spec] of Object.entries(schema)) {
+    if (spec.default !== undefined) values[name] = spec.default;
+  }
+  const lists = new Map<string, string[]>();
+  for (const { name, value, source } of given) {
+    const spec = schema[name];
+    if (!spec) {
+      const known = Object.keys(schema).join(", ") || "none";
+      problems.push({
+        message: `${source}: the exporter "${exporter.name}" has no option "${name}"`,
+        hint: `Its options: ${known}`,
+      });
+      continue;
+    }
+    const read = readValue(spec, value);
+    if ("problem" in read) {
+      problems.push({ message: `${source}: ${read.problem}` });
+    } else if (spec.type === "list") {
+      const list = [...(lists.get(name) ?? []), value];
+      lists.set(name, list);
+      values[name] = list;
+    } else {
+      values[name] = read.value;
+    }
+  }
+  for (const [name, spec] of Object.entries(schema)) {
+    if (spec.required && values[name] === undefined) {
+      problems.push({ message: `--export-${name} is missing: ${spec.description}` });
+    }
+  }
+  if (problems.length > 0) {
+    throw new MelangeError("usage", `the options of the exporter "${exporter.name}" are not right`, {
+      hint: `melange2 exporters show ${exporter.name} lists them.`,
+      problems,
+    });
+  }
+  return values;
+}
+
+function readValue(spec: OptionSpec, value: string): { value: Value } | { problem: string } {
+  switch (spec.type) {
+    case "enum":
+      return spec.values.includes(value) ? { value } : { problem: `"${value}" is none of ${spec.values.join(", ")}` };
+    case "boolean":
+      if (["true", "1", "yes"].includes(value)) return { value: true };
+      if (["false", "0", "no"].includes(value)) return { value: false };
+      return { problem: `"${value}" is neither true nor false` };
+    case "string":
+      if (spec.pattern !== undefined && !new RegExp(spec.pattern, "u").test(value)) {
+        return { problem: `"${value}" does not fit ${spec.pattern}` };
+      }
+      return { value };
+    case "list":
+      return { value: [value] };
+  }
+}

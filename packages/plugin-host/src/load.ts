@@ -53,10 +53,10 @@ function checked(contribution: Contribution, value: unknown, members: readonly s
   const object = value as Record<string, unknown>;
   const missing = members.filter((member) => object[member] === undefined);
   if (missing.length > 0) throw unusable(contribution, `its default export has no ${missing.join(", ")}`);
-  if (object["contract"] !== 1)
-    throw unusable(contribution, `it was made for contract ${object["contract"]}, this version has contract 1`);
-  if (object["name"] !== contribution.name) {
-    throw unusable(contribution, `it calls itself "${object["name"]}", its package.json says "${contribution.name}"`);
+  if (object.contract !== 1)
+    throw unusable(contribution, `it was made for contract ${object.contract}, this version has contract 1`);
+  if (object.name !== contribution.name) {
+    throw unusable(contribution, `it calls itself "${object.name}", its package.json says "${contribution.name}"`);
   }
   return value;
 }

@@ -21,8 +21,8 @@ const contributionName = /^[a-z][a-z0-9-]*$/;
 /** The manifest, or what is wrong with it, one sentence each. */
 export function checkManifest(value: unknown): { manifest: PluginManifest } | { problems: readonly string[] } {
   if (!isRecord(value)) return { problems: [`"melange2" is not an object`] };
-  if (value["contract"] !== 1) {
-    return { problems: [`"melange2.contract" is ${JSON.stringify(value["contract"])}; this version understands 1`] };
+  if (value.contract !== 1) {
+    return { problems: [`"melange2.contract" is ${JSON.stringify(value.contract)}; this version understands 1`] };
   }
   const problems: string[] = [];
   for (const key of Object.keys(value)) {

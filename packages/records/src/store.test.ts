@@ -1,0 +1,82 @@
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { FailureRecord, Plan } from "@melange2/core";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { newBuildId } from "./build-id.ts";
+import { failureStore, type KeptFailure } from "./store.ts";
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "melange2-records-"));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+function failure(id: string): KeptFailure {
+  const record = {
+    format: "melange2-failure-record",
+    version: 1,
+    build: { id, started: "", ended: "" },
+    failure: { step: "main-0", exit: { code: 1, reason: "exit" }, message: "exit status 1" },
+    steps: [],
+  } as unknown as FailureRecord;
+  const states = {
+    engine: "local",
+    start: { engine: "local", id: "a" },
+    before: { engine: "local", id: "b" },
+    atFailure: { engine: "local", id: "c" },
+    environment: { platform: { os: "linux", architecture: "amd64" }, config: {} },
+  };
+  return { record, plan: { units: [] } as unknown as Plan, states };
+}
+
+it("gives back what was saved, by id, by its beginning, and the latest without one", async () => {
+  const store = failureStore(join(directory, "builds"));
+  await store.save(failure("20260101-000000-aaaaaa"), new Map([["main-0", Buffer.from("first\n")]]));
+  await store.save(failure("20260102-000000-bbbbbb"), new Map());
+  expect((await store.read(undefined)).id).toBe("20260102-000000-bbbbbb");
+  const first = await store.read("20260101");
+  expect(Buffer.from(await first.log("main-0")).toString()).toBe("first\n");
+  expect((await first.log("main-1")).length).toBe(0);
+  expect((await store.list()).failures.map((one) => one.id)).toEqual([
+    "20260102-000000-bbbbbb",
+    "20260101-000000-aaaaaa",
+  ]);
+  await expect(store.read("2026")).rejects.toMatchObject({ code: "usage" });
+  await expect(store.read("2027")).rejects.toMatchObject({ code: "not-found" });
+});
+
+it("keeps records private and leaves nothing half-written", async () => {
+  const store = failureStore(directory);
+  await store.save(failure("20260101-000000-aaaaaa"), new Map());
+  await expect(store.save(failure("20260101-000000-aaaaaa"), new Map())).rejects.toThrow();
+  expect(await readdir(directory)).toEqual(["20260101-000000-aaaaaa"]);
+  expect((await stat(join(directory, "20260101-000000-aaaaaa", "record.json"))).mode & 0o777).toBe(0o600);
+});
+
+it("notes exports and names folders that it cannot read", async () => {
+  const store = failureStore(directory);
+  await store.save(failure("20260101-000000-aaaaaa"), new Map());
+  const capture = { strategy: "current-state", state: "at-failure", reexecuted: 0, exact: true } as const;
+  await store.addExport("20260101-000000-aaaaaa", {
+    at: "",
+    exporter: "tarball",
+    location: "/x",
+    imageId: "sha256:0",
+    capture,
+  });
+  expect((await store.read(undefined)).exports).toHaveLength(1);
+  await mkdir(join(directory, "20260102-000000-bbbbbb"));
+  await writeFile(join(directory, "20260102-000000-bbbbbb", "record.json"), "{");
+  const { failures, unreadable } = await store.list();
+  expect(failures).toHaveLength(1);
+  expect(unreadable).toEqual(["20260102-000000-bbbbbb"]);
+  await store.remove("20260102-000000-bbbbbb");
+  expect((await store.list()).unreadable).toEqual([]);
+});
+
+it("makes ids that sort by time", () => {
+  const early = newBuildId(new Date("2026-11-23T23:50:01Z"));
+  expect(early).toMatch(/^20261123-235001-[0-9a-f]{6}$/);
+  expect(early < newBuildId(new Date("2026-11-23T23:50:02Z"))).toBe(true);
+});

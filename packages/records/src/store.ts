@@ -1,0 +1,190 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type Environment,
+  type ExportRecord,
+  type FailureRecord,
+  isMelangeError,
+  MelangeError,
+  type Plan,
+  type StateRef,
+} from "@melange2/core";
+
+/** The states of a failed build that its engine keeps. */
+export interface KeptStates {
+  readonly engine: string;
+  /** What the failed unit's environment was loaded as. */
+  readonly start: StateRef;
+  readonly before: StateRef;
+  readonly atFailure: StateRef | { readonly unavailable: string };
+  /** Of that environment, for the image's config. */
+  readonly environment: Pick<Environment, "platform" | "config">;
+}
+
+/** A failed build as it is kept on disk: everything that showing, entering and exporting it later needs, but the states themselves. */
+export interface KeptFailure {
+  readonly record: FailureRecord;
+  readonly plan: Plan;
+  readonly states: KeptStates;
+}
+
+/** {@link KeptFailure} as read back. */
+export interface StoredFailure extends KeptFailure {
+  readonly id: string;
+  readonly exports: readonly ExportRecord[];
+  /** The kept output of a step: text without secrets. Empty where the step wrote nothing or did not run. */
+  log(step: string): Promise<Uint8Array>;
+}
+
+export interface FailureStore {
+  /** All or nothing; `logs` by step id. */
+  save(failure: KeptFailure, logs: ReadonlyMap<string, Uint8Array>): Promise<void>;
+  /** Newest first. A folder that cannot be read is left out and named in `unreadable`. */
+  list(): Promise<{ readonly failures: readonly StoredFailure[]; readonly unreadable: readonly string[] }>;
+  /** By id or an unambiguous beginning of it; undefined: the latest. Rejects with code `not-found` or `usage`. */
+  read(id: string | undefined): Promise<StoredFailure>;
+  addExport(id: string, exported: ExportRecord): Promise<void>;
+  /** Forgets the record, the log and the references; the engine's states are dropped by the caller first. */
+  remove(id: string): Promise<void>;
+}
+
+const stepFile = /^[A-Za-z0-9._+-]+$/;
+
+/** Failed builds in `directory` (absolute, created 0700 on the first save), one folder each, named by the build's id. */
+export function failureStore(directory: string): FailureStore {
+  const folder = (id: string) => join(directory, id);
+
+  async function ids(): Promise<readonly string[]> {
+    const names = await readdir(directory).catch(emptyWhereMissing);
+    return names
+      .filter((name) => /^\d{8}-\d{6}-[0-9a-f]+$/.test(name))
+      .sort()
+      .reverse();
+  }
+
+  async function load(id: string): Promise<StoredFailure> {
+    const [record, plan, states] = await Promise.all([
+      readJson<FailureRecord>(join(folder(id), "record.json")),
+      readJson<Plan>(join(folder(id), "plan.json")),
+      readJson<KeptStates>(join(folder(id), "states.json")),
+    ]);
+    if (record.format !== "melange2-failure-record" || record.version !== 1) {
+      throw unreadable(id, "its record has a format that this version does not know");
+    }
+    const exports = await readExports(join(folder(id), "exports.jsonl"));
+    return {
+      id,
+      record,
+      plan,
+      states,
+      exports,
+      log: async (step) => {
+        if (!stepFile.test(step)) throw new TypeError(`not a step id: ${step}`);
+        return readFile(join(folder(id), "logs", step)).catch((error: NodeJS.ErrnoException) => {
+          if (error.code === "ENOENT") return Buffer.alloc(0);
+          throw error;
+        });
+      },
+    };
+  }
+
+  async function save(failure: KeptFailure, logs: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const { id } = failure.record.build;
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const temporary = join(directory, `.new-${id}-${randomBytes(4).toString("hex")}`);
+    try {
+      await mkdir(join(temporary, "logs"), { recursive: true, mode: 0o700 });
+      await writeJson(join(temporary, "record.json"), failure.record);
+      await writeJson(join(temporary, "plan.json"), failure.plan);
+      await writeJson(join(temporary, "states.json"), failure.states);
+      for (const [step, bytes] of logs) await writeFile(join(temporary, "logs", step), bytes, { mode: 0o600 });
+      await rename(temporary, folder(id));
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  return {
+    save,
+    async list() {
+      const failures: StoredFailure[] = [];
+      const broken: string[] = [];
+      for (const id of await ids()) {
+        try {
+          failures.push(await load(id));
+        } catch {
+          broken.push(id);
+        }
+      }
+      return { failures, unreadable: broken };
+    },
+    async read(wanted) {
+      const all = await ids();
+      const matching = wanted === undefined ? all.slice(0, 1) : all.filter((id) => id.startsWith(wanted));
+      const [id, second] = matching;
+      if (id === undefined) throw notFound(wanted, all);
+      if (second !== undefined) {
+        throw new MelangeError("usage", `"${wanted}" begins the ids of ${matching.length} builds`, {
+          hint: `Say more of it: ${matching.slice(0, 5).join(", ")}`,
+        });
+      }
+      try {
+        return await load(id);
+      } catch (error) {
+        throw isMelangeError(error) ? error : unreadable(id, "its files are incomplete", error);
+      }
+    },
+    async addExport(id, exported) {
+      const file = await open(join(folder(id), "exports.jsonl"), "a", 0o600);
+      try {
+        await file.appendFile(`${JSON.stringify(exported)}\n`);
+      } finally {
+        await file.close();
+      }
+    },
+    async remove(id) {
+      await rm(folder(id), { recursive: true, force: true });
+    },
+  };
+}
+
+async function readJson<T>(path: string): Promise<T> {
+  return JSON.parse(await readFile(path, "utf8")) as T;
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeFile(path, `${JSON.stringify(value, undefined, 2)}\n`, { mode: 0o600 });
+}
+
+async function readExports(path: string): Promise<readonly ExportRecord[]> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as ExportRecord);
+}
+
+function emptyWhereMissing(error: NodeJS.ErrnoException): string[] {
+  if (error.code === "ENOENT") return [];
+  throw error;
+}
+
+function notFound(wanted: string | undefined, all: readonly string[]): MelangeError {
+  if (wanted === undefined || all.length === 0) {
+    return new MelangeError("not-found", "no failed build is kept here", {
+      hint: "A build that fails is kept by itself; melange2 build RECIPE",
+    });
+  }
+  return new MelangeError("not-found", `no kept build has the id "${wanted}"`, {
+    hint: `melange2 debug ls lists them; the latest is ${all[0]}.`,
+  });
+}
+
+function unreadable(id: string, why: string, cause?: unknown): MelangeError {
+  return new MelangeError("not-found", `build ${id} cannot be read: ${why}`, {
+    hint: `Remove it: melange2 debug prune ${id}`,
+    cause,
+  });
+}

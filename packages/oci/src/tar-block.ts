@@ -56,13 +56,12 @@ export function parseBlock(bytes: Uint8Array, offset: number): Block {
     );
   const prefix = magic === "ustar\0" ? field(block, 345, 155) : "";
   const name = field(block, 0, 100);
-  const entry = kind === "file" && name.endsWith("/") ? "directory" : kind;
-  const device = entry === "character" || entry === "block";
+  const device = kind === "character" || kind === "block";
   return {
-    kind: entry,
+    kind,
     header: {
       name: prefix ? `${prefix}/${name}` : name,
-      type: isEntryType(entry) ? entry : "file",
+      type: isEntryType(kind) ? kind : "file",
       mode: number(100, 8) & 0o7777,
       uid: number(108, 8),
       gid: number(116, 8),

@@ -67,7 +67,8 @@ export async function* readTarEntries(
 
 const noRecords: PaxRecords = new Map();
 
-// Some tools give links, devices and directories a size without a body; only files have one.
+// Some tools give links, devices and directories a size without a body; only files have one. Old tars mark a directory by the slash alone:
+// asked of the final name, as the plain header's may be a cut one that happens to end in a slash.
 function tidy(header: TarHeader): TarHeader {
   const name = header.name.length > 1 && header.name.endsWith("/") ? header.name.replace(/\/+$/, "") : header.name;
   const type: TarEntryType = header.type === "file" && name !== header.name ? "directory" : header.type;

@@ -1,0 +1,93 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { diff, merge } from "./combine.ts";
+import { exec } from "./exec.ts";
+import { file } from "./file.ts";
+import { DefinitionSchema, OpSchema } from "./gen/ops_pb.ts";
+import { marshal } from "./marshal.ts";
+import { image, local } from "./source.ts";
+import { type State, scratch } from "./state.ts";
+import { sha256 } from "./vertex.ts";
+
+const base = image("alpine");
+const run = (from: State, script: string, options = {}) => exec(from, { args: ["sh", "-c", script], ...options });
+
+describe("marshal", () => {
+  it("puts inputs before their users and names the result last", () => {
+    const left = run(base, "left").root;
+    const right = run(base, "right", { mounts: [{ type: "bind", target: "/out", from: scratch }] }).mount("/out");
+    const { bytes, digest, vertices } = marshal(merge([left, right]));
+    const definition = fromBinary(DefinitionSchema, bytes);
+    const digests = definition.def.map(sha256);
+    definition.def.forEach((op, index) => {
+      for (const input of fromBinary(OpSchema, op).inputs) expect(digests.slice(0, index)).toContain(input.digest);
+    });
+    expect(vertices.map((vertex) => vertex.digest)).toEqual(digests.slice(0, -1));
+    expect(Object.keys(definition.metadata).sort()).toEqual(digests.slice(0, -1).sort());
+    const last = fromBinary(OpSchema, definition.def.at(-1) as Uint8Array);
+    expect(last.inputs).toMatchObject([{ digest, index: 0 }]);
+    expect(fromBinary(OpSchema, definition.def.at(-2) as Uint8Array).inputs[1]).toMatchObject({ index: 1 });
+  });
+
+  // A changed digest is a cold cache for everyone: this one changes only on purpose.
+  it("gives a known graph its known digest", () => {
+    const state = run(image("alpine", { platform: { os: "linux", architecture: "amd64" } }), "make").root;
+    expect(state.vertex?.digest).toBe("sha256:58c58cf664b41c9829bf5cf0057d05bae0695a53e2e29a8ffe4fa3a8bcc0dadd");
+  });
+
+  it("takes vertices that do the same for one, whatever they are called", () => {
+    const first = run(base, "make", { name: "first", description: { a: "1" } }).root;
+    const second = run(image("docker.io/library/alpine:latest"), "make", { name: "second", ignoreCache: true }).root;
+    const { bytes, vertices } = marshal(merge([first, file(second, [{ type: "remove", path: "/x" }])]));
+    expect(vertices).toHaveLength(4);
+    const digest = first.vertex?.digest as string;
+    expect(vertices[1]).toEqual({ digest, name: "first" });
+    expect(fromBinary(DefinitionSchema, bytes).metadata[digest]).toMatchObject({
+      ignoreCache: true,
+      description: { "llb.customname": "first", a: "1" },
+      caps: { "exec.meta.base": true, "meta.description": true, "meta.ignorecache": true },
+    });
+  });
+
+  it("keeps what it is told about a vertex out of its digest", () => {
+    const plain = run(base, "make").root.vertex?.digest;
+    const told = run(base, "make", { name: "n", ignoreCache: true, progressGroup: { id: "g", name: "g" } }).root;
+    expect(told.vertex?.digest).toBe(plain);
+    expect(run(base, "make", { user: "1" }).root.vertex?.digest).not.toBe(plain);
+  });
+
+  it("is not deterred by a chain that recursion would not survive", () => {
+    let state: State = base;
+    for (let step = 0; step < 12_000; step++) state = file(state, [{ type: "mkdir", path: `/${step}` }]);
+    expect(marshal(state).vertices).toHaveLength(12_001);
+  });
+
+  it("makes nothing of scratch", () => {
+    expect(marshal(scratch)).toEqual({ bytes: new Uint8Array(), digest: undefined, vertices: [] });
+    expect(merge([scratch, scratch])).toBe(scratch);
+    expect(merge([scratch, base])).toBe(base);
+    expect(diff(scratch, base)).toBe(base);
+    expect(diff(scratch, scratch)).toBe(scratch);
+  });
+
+  it("names the fields that a daemon may not know", () => {
+    const state = run(local("x", { sharedKeyHint: "k" }), "make", {
+      validExitCodes: [0, 1],
+      secretEnv: [{ name: "T", id: "t" }],
+      network: "none",
+      security: "insecure",
+      mounts: [{ type: "tmpfs", target: "/t", size: 1 }],
+    }).root;
+    expect(state.vertex?.capabilities).toEqual([
+      "exec.meta.base",
+      "exec.meta.network",
+      "exec.meta.security",
+      "exec.mount.bind",
+      "exec.mount.tmpfs",
+      "exec.mount.tmpfs.size",
+      "exec.secretenv",
+      "exec.validexitcode",
+    ]);
+    expect(state.vertex?.inputs[0]?.capabilities).toEqual(["source.local", "source.local.sharedkeyhint"]);
+  });
+});

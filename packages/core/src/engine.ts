@@ -1,6 +1,6 @@
 import type { Bytes } from "./bytes.ts";
 import type { Finding } from "./finding.ts";
-import type { DebugImage, Environment, ImageSpec, Target } from "./image.ts";
+import type { DebugImage, Environment, ImageFile, ImageSpec, Target } from "./image.ts";
 import type { Unit } from "./plan.ts";
 
 /** An immutable filesystem state, opaque; only the session that made it understands it. */
@@ -70,6 +70,10 @@ export interface EnterOptions {
   readonly workdir: string;
   readonly user: { readonly uid: number; readonly gid: number };
   readonly mounts: readonly { readonly source: string; readonly target: string }[];
+  /** Laid over the scratch copy: the same `/.melange2` that an exported image has. */
+  readonly files: readonly ImageFile[];
+  /** Secrets for the process's environment, by name. */
+  readonly secretEnv: readonly string[];
   readonly tty: Tty;
 }
 
@@ -121,6 +125,8 @@ export interface EngineSession extends AsyncDisposable {
   find(ref: StateRef, options: { signal: AbortSignal }): Promise<Snapshot | undefined>;
   /** Forgets what `keep` pinned. Unknown references are not an error. */
   drop(ref: StateRef, options: { signal: AbortSignal }): Promise<void>;
+  /** Bytes that dropping it would free, about; 0 where it is gone or the engine cannot tell. */
+  keptBytes(ref: StateRef, options: { signal: AbortSignal }): Promise<number>;
   /** A process on a scratch copy; the kept state stays as it was. */
   enter?(at: Snapshot, options: EnterOptions): Promise<Exit>;
 }

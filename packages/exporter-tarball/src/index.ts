@@ -1,1 +1,3 @@
-export {};
+import { tarball } from "./tarball.ts";
+
+export default tarball;

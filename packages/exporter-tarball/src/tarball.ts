@@ -1,0 +1,72 @@
+import { type Compression, defineExporter, imageName, MelangeError } from "@melange2/core";
+import { archiveFile } from "./archive-file.ts";
+import { archivePath } from "./archive-path.ts";
+import { deliverArchive } from "./deliver-archive.ts";
+
+/**
+ * One file that docker, podman and skopeo load. It appears under its name complete or not at all, and the name always means the
+ * newest failure: a file that has it already is moved to `NAME.1.tar`, `NAME.2.tar`…, and the receipt's note says so.
+ */
+export const tarball = defineExporter({
+  name: "tarball",
+  contract: 1,
+  summary: "A tar archive of the image, for docker load",
+  options: {
+    path: {
+      type: "string",
+      description: "File to write, or - for standard output. An older file of that name is kept as NAME.1.tar.",
+      default: "melange2-debug-{package}-{version}-{arch}.tar",
+    },
+    ref: {
+      type: "string",
+      description: "The image's name in the archive, NAME:TAG",
+      default: "melange2-debug:{package}-{build}",
+    },
+    compression: {
+      type: "enum",
+      values: ["none", "gzip", "zstd"],
+      description: "Compression of the layers; none loads fastest, and Docker 20.10 does not take zstd.",
+      default: "gzip",
+    },
+  },
+  async prepare(options, context) {
+    const compression = compressionOf(options.compression);
+    imageName(options.ref, (placeholder) => context.fill(placeholder));
+    const runtime = context.runtimes[0] ?? "docker";
+    const run = (name: string) => [runtime, "run", "-it", "--rm", name, "/bin/sh"];
+
+    if (options.path === "-") {
+      return {
+        destination: "standard output",
+        async export(image, exporting) {
+          const name = imageName(options.ref, (placeholder) => context.fill(placeholder, exporting.failure));
+          const delivered = await deliverArchive(image, { compression, name, sink: context.stdout }, exporting);
+          return { ...delivered, location: "standard output", open: [[runtime, "load"], run(name)] };
+        },
+      };
+    }
+
+    const planned = await archivePath(context.cwd, context.fill(options.path), "usage");
+    return {
+      destination: planned,
+      async export(image, exporting) {
+        const name = imageName(options.ref, (placeholder) => context.fill(placeholder, exporting.failure));
+        const path = await archivePath(context.cwd, context.fill(options.path, exporting.failure), "export");
+        await using file = await archiveFile(path);
+        const delivered = await deliverArchive(image, { compression, name, sink: file.sink }, exporting);
+        const older = await file.publish();
+        return {
+          ...delivered,
+          location: path,
+          open: [[runtime, "load", "-i", path], run(name)],
+          ...(older === undefined ? {} : { note: `The file that was ${path} before is now ${older}.` }),
+        };
+      },
+    };
+  },
+});
+
+function compressionOf(value: string): Compression {
+  if (value === "none" || value === "gzip" || value === "zstd") return value;
+  throw new MelangeError("usage", `"${value}" is not a compression`, { hint: "Use none, gzip or zstd." });
+}

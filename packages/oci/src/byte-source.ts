@@ -5,6 +5,8 @@ import type { Bytes } from "./bytes.ts";
 export interface ByteSource {
   /** Bytes consumed so far. */
   readonly position: number;
+  /** Exactly `length` bytes if they are at hand without waiting; undefined, and nothing consumed, if not. */
+  now(length: number): Uint8Array | undefined;
   /** Exactly `length` bytes; fewer only at the end of the input. */
   take(length: number): Promise<Uint8Array>;
   /** At least one byte and at most `limit`, whatever is at hand; undefined at the end. */
@@ -39,6 +41,7 @@ export function streamSource(bytes: Bytes): ByteSource {
     get position() {
       return position;
     },
+    now: (length) => (chunk.length >= length ? cut(length) : undefined),
     async take(length) {
       if (chunk.length >= length) return cut(length);
       const pieces: Uint8Array[] = [];
@@ -83,6 +86,7 @@ export function fileSource(handle: FileHandle, size: number): ByteSource {
     get position() {
       return position;
     },
+    now: (length) => (length === 0 ? new Uint8Array(0) : undefined),
     take: read,
     async some(limit) {
       const piece = await read(Math.min(limit, 1 << 20));

@@ -36,6 +36,8 @@ export interface TarHeader {
 export interface TarEntry {
   readonly header: TarHeader;
   readonly body: Bytes;
+  /** Where the body begins in the tar, in bytes. */
+  readonly bodyOffset: number;
 }
 
 /** An entry on its way into a tar; `body` must give exactly `header.size` bytes. */
@@ -73,4 +75,17 @@ export function byteString(text: string): ByteString {
 /** For people: the text where the bytes are UTF-8, else bytes above 127 as replacement characters. */
 export function textOf(bytes: ByteString): string {
   return /^[\x00-\x7f]*$/.test(bytes) ? bytes : Buffer.from(bytes, "latin1").toString("utf8");
+}
+
+/** A body that is all in memory: a stream to everybody, and to the writer something it need not wait for. */
+export class WholeBody implements AsyncIterable<Uint8Array> {
+  readonly content: Uint8Array;
+
+  constructor(content: Uint8Array) {
+    this.content = content;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array, void, undefined> {
+    if (this.content.length > 0) yield this.content;
+  }
 }

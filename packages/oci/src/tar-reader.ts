@@ -1,8 +1,8 @@
 import { type ByteSource, streamSource } from "./byte-source.ts";
 import type { Bytes } from "./bytes.ts";
 import { OciError } from "./error.ts";
-import { type Block, blockSize, isZeroBlock, parseBlock } from "./tar-block.ts";
-import type { TarEntry, TarEntryType, TarHeader } from "./tar-entry.ts";
+import { type Block, blockSize, isZeroBlock, paddingOf, parseBlock } from "./tar-block.ts";
+import { type TarEntry, type TarHeader, WholeBody } from "./tar-entry.ts";
 import { applyPax, type PaxRecords, parsePax } from "./tar-pax.ts";
 
 export interface ReadTarOptions {
@@ -14,97 +14,121 @@ export interface ReadTarOptions {
  * Entries of a tar, in order: ustar, pax, GNU and old v7 dialects. Bodies share memory with the input. Reads to the end of the input, padding included.
  * Rejects with `corrupt`, `truncated` or `unsupported`. Names are not judged: see `entryPath`.
  */
-export async function* readTar(bytes: Bytes, options: ReadTarOptions = {}): AsyncGenerator<TarEntry, void, undefined> {
-  const source = streamSource(bytes);
-  try {
-    yield* readTarEntries(source, options);
-  } finally {
-    await source.close();
-  }
+export function readTar(bytes: Bytes, options: ReadTarOptions = {}): AsyncGenerator<TarEntry, void, undefined> {
+  return readTarEntries(streamSource(bytes), options);
 }
 
-/** The entries of a source; when an entry comes, `source.position` is where its body begins. */
+/** The entries of a source, which is closed at the end. Where bytes are at hand nothing is awaited: most entries of most tars are small. */
 export async function* readTarEntries(
   source: ByteSource,
   options: ReadTarOptions = {},
 ): AsyncGenerator<TarEntry, void, undefined> {
   let global: PaxRecords = noRecords;
-  let local: PaxRecords = noRecords;
-  let longName: string | undefined;
-  let longLink: string | undefined;
-  for (;;) {
-    const offset = source.position;
-    const bytes = await source.take(blockSize);
-    if (bytes.length === 0) {
-      if (options.end === "optional") return;
-      throw truncated(offset, "its end mark is missing");
+  let said: Announcements = nothingSaid;
+  try {
+    for (;;) {
+      const offset = source.position;
+      const bytes = source.now(blockSize) ?? (await source.take(blockSize));
+      if (bytes.length === 0 && options.end === "optional") return;
+      if (bytes.length === 0) throw truncated(offset, "its end mark is missing");
+      if (bytes.length < blockSize) throw truncated(offset, "it ends within a header");
+      if (isZeroBlock(bytes)) {
+        while (await source.some(1 << 20));
+        return;
+      }
+      const block = parseBlock(bytes, offset);
+      if (block.kind !== "entry") {
+        const content = await metadata(source, block);
+        if (block.kind === "pax-global") global = new Map([...global, ...parsePax(content)]);
+        else said = announced(said, block, content);
+        continue;
+      }
+      const header = finish(block.header, said, global);
+      said = nothingSaid;
+      const bodyOffset = source.position;
+      const whole = source.now(header.size);
+      const body = whole ? new WholeBody(whole) : new StreamedBody(source, header);
+      yield { header, body, bodyOffset };
+      const rest = (whole ? 0 : (body as StreamedBody).abandon()) + paddingOf(header.size);
+      if (rest > 0 && !source.now(rest)) await skipExactly(source, rest);
     }
-    if (bytes.length < blockSize) throw truncated(offset, "it ends within a header");
-    if (isZeroBlock(bytes)) {
-      while (await source.some(1 << 20));
-      return;
-    }
-    const block = parseBlock(bytes, offset);
-    if (block.kind === "pax") local = parsePax(await metadata(source, block));
-    else if (block.kind === "pax-global") global = new Map([...global, ...parsePax(await metadata(source, block))]);
-    else if (block.kind === "gnu-name") longName = cString(await metadata(source, block));
-    else if (block.kind === "gnu-link") longLink = cString(await metadata(source, block));
-    else if (block.kind === "ignored") await skipExactly(source, block.header.size + padding(block.header.size));
-    else {
-      const named = {
-        ...block.header,
-        ...(longName === undefined ? {} : { name: longName }),
-        ...(longLink === undefined ? {} : { linkname: longLink }),
-      };
-      const records = global.size > 0 ? new Map([...global, ...local]) : local;
-      yield* one(source, tidy(applyPax(named, records)));
-      local = noRecords;
-      longName = undefined;
-      longLink = undefined;
-    }
+  } finally {
+    await source.close();
   }
+}
+
+/** What extended headers say about the entry that follows. */
+interface Announcements {
+  readonly records: PaxRecords;
+  readonly name?: string;
+  readonly linkname?: string;
 }
 
 const noRecords: PaxRecords = new Map();
+const nothingSaid: Announcements = { records: noRecords };
 
-// Some tools give links, devices and directories a size without a body; only files have one. Old tars mark a directory by the slash alone:
-// asked of the final name, as the plain header's may be a cut one that happens to end in a slash.
-function tidy(header: TarHeader): TarHeader {
-  const name = header.name.length > 1 && header.name.endsWith("/") ? header.name.replace(/\/+$/, "") : header.name;
-  const type: TarEntryType = header.type === "file" && name !== header.name ? "directory" : header.type;
-  const linked = type === "hardlink" || type === "symlink";
-  return { ...header, name, type, size: type === "file" ? header.size : 0, linkname: linked ? header.linkname : "" };
+function announced(said: Announcements, block: Block, content: Uint8Array): Announcements {
+  if (block.kind === "pax") return { ...said, records: parsePax(content) };
+  if (block.kind === "gnu-name") return { ...said, name: cString(content) };
+  if (block.kind === "gnu-link") return { ...said, linkname: cString(content) };
+  return said;
 }
 
-async function* one(source: ByteSource, header: TarHeader): AsyncGenerator<TarEntry, void, undefined> {
-  let remaining = header.size;
-  let current = true;
-  async function* body(): Bytes {
-    while (remaining > 0) {
-      if (!current) throw new TypeError("a tar entry's body was read after the next entry was asked for");
-      const chunk = await source.some(remaining);
-      if (!chunk) throw truncated(source.position, `it ends within ${JSON.stringify(header.name)}`);
-      remaining -= chunk.length;
-      yield chunk;
-    }
+function finish(plain: TarHeader, said: Announcements, global: PaxRecords): TarHeader {
+  let header = plain;
+  if (said.name !== undefined) header = { ...header, name: said.name };
+  if (said.linkname !== undefined) header = { ...header, linkname: said.linkname };
+  if (said.records.size > 0 || global.size > 0)
+    header = applyPax(header, global.size > 0 ? new Map([...global, ...said.records]) : said.records);
+  // Old tars mark a directory by the slash alone: asked of the final name, as the plain header's may be a cut one that happens to end so.
+  if (header.name.length > 1 && header.name.endsWith("/")) {
+    const name = header.name.replace(/\/+$/, "") || "/";
+    header = { ...header, name, type: header.type === "file" ? "directory" : header.type };
   }
-  yield { header, body: { [Symbol.asyncIterator]: () => body()[Symbol.asyncIterator]() } };
-  current = false;
-  await skipExactly(source, remaining + padding(header.size));
+  // Some tools give links, devices and directories a size without a body; only files have one.
+  return header.type !== "file" && header.size > 0 ? { ...header, size: 0 } : header;
 }
 
-/** Bytes that fill the last block. */
-function padding(size: number): number {
-  return (blockSize - (size % blockSize)) % blockSize;
+/** A body that is still on its way. */
+class StreamedBody implements AsyncIterableIterator<Uint8Array> {
+  readonly #source: ByteSource;
+  readonly #name: string;
+  #remaining: number;
+  #abandoned = false;
+
+  constructor(source: ByteSource, header: TarHeader) {
+    this.#source = source;
+    this.#name = header.name;
+    this.#remaining = header.size;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (this.#remaining === 0) return { done: true, value: undefined };
+    if (this.#abandoned) throw new TypeError("a tar entry's body was read after the next entry was asked for");
+    const value = await this.#source.some(this.#remaining);
+    if (!value) throw truncated(this.#source.position, `it ends within ${JSON.stringify(this.#name)}`);
+    this.#remaining -= value.length;
+    return { done: false, value };
+  }
+
+  /** Ends the reading; tells how many bytes were left. */
+  abandon(): number {
+    this.#abandoned = true;
+    return this.#remaining;
+  }
 }
 
 async function metadata(source: ByteSource, block: Block): Promise<Uint8Array> {
   const { size } = block.header;
   if (size > metadataLimit)
     throw new OciError("corrupt", `an extended tar header of ${size} bytes`, "The archive is damaged.");
-  const bytes = await source.take(size);
+  const bytes = source.now(size) ?? (await source.take(size));
   if (bytes.length < size) throw truncated(source.position, "it ends within an extended header");
-  await skipExactly(source, padding(size));
+  if (!source.now(paddingOf(size))) await skipExactly(source, paddingOf(size));
   return bytes;
 }
 
@@ -112,7 +136,7 @@ async function metadata(source: ByteSource, block: Block): Promise<Uint8Array> {
 const metadataLimit = 64 << 20;
 
 async function skipExactly(source: ByteSource, length: number): Promise<void> {
-  if (length > 0 && (await source.skip(length)) < length) throw truncated(source.position, "it ends within an entry");
+  if ((await source.skip(length)) < length) throw truncated(source.position, "it ends within an entry");
 }
 
 function cString(bytes: Uint8Array): string {

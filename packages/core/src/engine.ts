@@ -109,7 +109,10 @@ export interface EngineSession extends AsyncDisposable {
    * not an error; so is an abort of `signal` while a step runs (exit reason `interrupted`, state kept where the engine can).
    */
   run(unit: Unit, from: Snapshot, options: RunOptions): Promise<RunResult>;
-  /** A tar of the subtree at `path` (absolute), names relative to it; owners, modes, xattrs kept. */
+  /**
+   * A tar of what is at `path` (absolute), as `tar -C DIRNAME -cf - BASENAME` makes it: a file or a whole folder under its own name,
+   * `.` for the root; owners, modes, xattrs kept. Rejects with `not-found` where there is nothing.
+   */
   read(at: Snapshot, path: string, options: { signal: AbortSignal }): Bytes;
   /** Paths that hold a secret's value (raw, base64, URL-encoded) in any layer of these states, searched where the data is. */
   search(

@@ -1,7 +1,7 @@
 import { replay } from "./builder.ts";
 import type { Capture, CaptureStrategy, FailedBuild } from "./capture.ts";
 import { debugImageSpec } from "./debug-image.ts";
-import type { EngineSession, SecretSource } from "./engine.ts";
+import type { EngineSession, SecretSource, Snapshot } from "./engine.ts";
 import { MelangeError } from "./error.ts";
 import type { OnEvent } from "./events.ts";
 import type { PreparedExport, Receipt } from "./exporter.ts";
@@ -9,61 +9,71 @@ import type { Environment } from "./image.ts";
 import { type CaptureRecord, describeExit, type FailureRecord, type StepRecord } from "./record.ts";
 import { needlesOf } from "./redaction.ts";
 
-export interface ExportFailureOptions {
+export interface CaptureFailureOptions {
   readonly failed: FailedBuild;
   readonly record: FailureRecord;
   /** The failed step's output, without secrets. */
   readonly log: Uint8Array;
-  readonly recipe: string;
-  readonly workspace: string;
-  readonly environment: Pick<Environment, "platform" | "config">;
   readonly session: EngineSession;
   readonly strategy: CaptureStrategy;
-  readonly exporter: string;
-  readonly prepared: PreparedExport;
-  /** Their values are searched for before anything leaves. */
   readonly secrets: SecretSource;
-  /** Export in spite of secrets that were found; recorded in the image. */
-  readonly allowSecrets: boolean;
   readonly onEvent: OnEvent;
   readonly signal: AbortSignal;
   readonly now: () => Date;
 }
 
-export interface ExportedFailure {
+export interface CapturedFailure {
+  readonly snapshot: Snapshot;
   readonly capture: CaptureRecord;
-  readonly receipt: Receipt;
-  /** The record as the image holds it: of the earlier failure, when running again failed before it got here. */
+  /** Of the earlier failure, when running again failed before it got here; so is the log. */
   readonly record: FailureRecord;
+  readonly log: Uint8Array;
 }
 
-/** Capture, search for secrets, compose the image, deliver it. Rejects with `capture`, `secret-found`, `export` or `engine`. */
-export async function exportFailure(options: ExportFailureOptions): Promise<ExportedFailure> {
-  const { session, strategy, onEvent, signal } = options;
+/** Lets the strategy choose or make the state. Rejects with `capture` or `engine`. */
+export async function captureFailure(options: CaptureFailureOptions): Promise<CapturedFailure> {
+  const { strategy, onEvent } = options;
   const again = replay(options);
   const captured = await timed(options, `capture (${strategy.name})`, () =>
     strategy.capture(options.failed, again.context),
   );
   const capture = captureRecord(strategy.name, captured);
   onEvent({ type: "captured", capture });
-
   const earlier = captured.earlierFailure;
-  const earlierStep = earlier?.unit.steps[earlier.step];
-  const log = (earlierStep && again.logOf(earlierStep.id)?.bytes()) ?? options.log;
-  let record =
-    earlierStep && earlier ? failedEarlier(options.record, earlierStep.id, earlier.result.exit) : options.record;
+  const step = earlier?.unit.steps[earlier.step];
+  if (!earlier || !step) return { snapshot: captured.snapshot, capture, record: options.record, log: options.log };
+  return {
+    snapshot: captured.snapshot,
+    capture,
+    record: failedEarlier(options.record, step.id, earlier.result.exit),
+    log: again.logOf(step.id)?.bytes() ?? new Uint8Array(),
+  };
+}
 
-  const hits = await timed(options, "search for secrets", async () => [
-    ...(await searchState(options, captured)),
-    ...searchText("/.melange2/recipe.yaml", options.recipe, options.secrets),
-  ]);
-  if (hits.length > 0) {
-    if (!options.allowSecrets) throw secretFound(hits);
-    record = { ...record, secretsAllowed: hits };
-  }
+export interface ExportFailureOptions extends CaptureFailureOptions {
+  readonly recipe: string;
+  readonly workspace: string;
+  readonly environment: Pick<Environment, "platform" | "config">;
+  readonly exporter: string;
+  readonly prepared: PreparedExport;
+  /** Export in spite of secrets that were found; recorded in the image. */
+  readonly allowSecrets: boolean;
+}
 
-  const spec = debugImageSpec({ ...options, record, capture, log });
-  const image = session.image(captured.snapshot, spec);
+export interface ExportedFailure {
+  readonly capture: CaptureRecord;
+  readonly receipt: Receipt;
+  /** As the image holds it. */
+  readonly record: FailureRecord;
+}
+
+/** Capture, search for secrets, compose the image, deliver it. Rejects with `capture`, `secret-found`, `export` or `engine`. */
+export async function exportFailure(options: ExportFailureOptions): Promise<ExportedFailure> {
+  const { session, onEvent, signal } = options;
+  const captured = await captureFailure(options);
+  const { capture, log } = captured;
+  const record = await searched(options, captured);
+  const image = session.image(captured.snapshot, debugImageSpec({ ...options, record, capture, log }));
   const task = `export to ${options.prepared.destination}`;
   const receipt = await timed(options, task, () =>
     options.prepared.export(image, {
@@ -75,6 +85,19 @@ export async function exportFailure(options: ExportFailureOptions): Promise<Expo
   );
   onEvent({ type: "exported", exporter: options.exporter, receipt });
   return { capture, receipt, record };
+}
+
+/** The record, once nothing of what is exported holds a secret, or the user let it pass. */
+async function searched(options: ExportFailureOptions, captured: CapturedFailure): Promise<FailureRecord> {
+  const { session, secrets, signal } = options;
+  if (secrets.names.length === 0) return captured.record;
+  const hits = await timed(options, "search for secrets", async () => [
+    ...(await session.search([captured.snapshot], secrets, { signal })),
+    ...searchText("/.melange2/recipe.yaml", options.recipe, secrets),
+  ]);
+  if (hits.length === 0) return captured.record;
+  if (!options.allowSecrets) throw secretFound(hits);
+  return { ...captured.record, secretsAllowed: hits };
 }
 
 function captureRecord(strategy: string, capture: Capture): CaptureRecord {
@@ -102,11 +125,6 @@ function failedEarlier(record: FailureRecord, step: string, exit: FailureRecord[
   return { ...record, steps, failure: { step, exit, message } };
 }
 
-async function searchState(options: ExportFailureOptions, captured: Capture): Promise<readonly string[]> {
-  if (options.secrets.names.length === 0) return [];
-  return options.session.search([captured.snapshot], options.secrets, { signal: options.signal });
-}
-
 function searchText(path: string, text: string, secrets: SecretSource): readonly string[] {
   const found = secrets.names.some((name) =>
     needlesOf(secrets.get(name) ?? "").some((needle) => text.includes(needle)),
@@ -125,7 +143,11 @@ function secretFound(paths: readonly string[]): MelangeError {
   );
 }
 
-async function timed<T>(options: ExportFailureOptions, task: string, work: () => Promise<T>): Promise<T> {
+async function timed<T>(
+  options: Pick<CaptureFailureOptions, "now" | "onEvent">,
+  task: string,
+  work: () => Promise<T>,
+): Promise<T> {
   const started = options.now();
   options.onEvent({ type: "task-started", task, time: started.toISOString() });
   const result = await work();

@@ -26,8 +26,13 @@ export { noSecrets } from "./engine.ts";
 export type { ErrorCode, ErrorDetails, Location, Problem } from "./error.ts";
 export { formatLocation, isMelangeError, MelangeError } from "./error.ts";
 export type { BuildEvent, OnEvent, StepOutline } from "./events.ts";
-export type { ExportedFailure, ExportFailureOptions } from "./export-failure.ts";
-export { exportFailure } from "./export-failure.ts";
+export type {
+  CapturedFailure,
+  CaptureFailureOptions,
+  ExportedFailure,
+  ExportFailureOptions,
+} from "./export-failure.ts";
+export { captureFailure, exportFailure } from "./export-failure.ts";
 export type {
   ExportContext,
   Exporter,

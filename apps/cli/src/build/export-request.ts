@@ -1,0 +1,79 @@
+import {
+  type CaptureStrategy,
+  type ExportContext,
+  type FailureNames,
+  MelangeError,
+  type PreparedExport,
+} from "@melange2/core";
+import {
+  type Contributions,
+  findContribution,
+  type GivenOption,
+  loadCapture,
+  loadExporter,
+  readOptions,
+} from "@melange2/plugin-host";
+import { installed } from "../locations.ts";
+
+/** What the user asked for, before anything is loaded. */
+export interface ExportRequest {
+  readonly type: string;
+  readonly capture: string;
+  readonly options: readonly GivenOption[];
+  readonly allowSecrets: boolean;
+}
+
+export interface ReadyExport {
+  readonly exporter: string;
+  readonly prepared: PreparedExport;
+  readonly strategy: CaptureStrategy;
+  readonly allowSecrets: boolean;
+}
+
+export interface ExportSubject {
+  readonly package: string;
+  readonly version: string;
+  readonly arch: string;
+}
+
+/** Loads the exporter and the strategy and has the options checked: everything that can be refused without running a step. */
+export async function readyExport(
+  contributions: Contributions,
+  request: ExportRequest,
+  subject: ExportSubject,
+): Promise<ReadyExport> {
+  const exporter = await loadExporter(findContribution(contributions, "exporters", request.type));
+  const strategy = await loadCapture(findContribution(contributions, "captures", request.capture));
+  const options = readOptions(exporter, request.options);
+  const prepared = await exporter.prepare(options, exportContext(subject));
+  return { exporter: exporter.name, prepared, strategy, allowSecrets: request.allowSecrets };
+}
+
+const placeholders = ["package", "version", "arch", "step", "build"] as const;
+
+function exportContext(subject: ExportSubject): ExportContext {
+  return {
+    ...subject,
+    fill: (template, failure) => fill(template, subject, failure),
+    cwd: process.cwd(),
+    env: process.env,
+    runtimes: installed(["docker", "podman"], process.env),
+    stdout: {
+      write: (chunk) =>
+        new Promise((resolve, reject) => process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()))),
+      close: async () => {},
+    },
+  };
+}
+
+function fill(template: string, subject: ExportSubject, failure: FailureNames | undefined): string {
+  return template.replace(/\{([^{}]*)\}/g, (whole, name: string) => {
+    if (!(placeholders as readonly string[]).includes(name)) {
+      throw new MelangeError("usage", `"${template}": ${whole} is not known`, {
+        hint: `There is: ${placeholders.map((one) => `{${one}}`).join(" ")}`,
+      });
+    }
+    const value = { ...subject, ...failure }[name as keyof (ExportSubject & FailureNames)];
+    return value ?? whole;
+  });
+}

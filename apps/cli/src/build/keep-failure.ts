@@ -1,0 +1,83 @@
+import type { BuildOutcome, EngineSession, Environment, FailureRecord, OnEvent, Plan, StateRef } from "@melange2/core";
+import { beyondBudget, defaultBudget, type FailureStore } from "@melange2/records";
+import { bytes } from "../present/quantities.ts";
+
+type Failed = Extract<BuildOutcome, { status: "failed" }>;
+
+export interface KeepOptions {
+  readonly outcome: Failed;
+  readonly record: FailureRecord;
+  readonly plan: Plan;
+  readonly engine: string;
+  readonly environment: Environment;
+  readonly logs: ReadonlyMap<string, Uint8Array>;
+  readonly session: EngineSession;
+  readonly store: FailureStore;
+  readonly onEvent: OnEvent;
+  readonly signal: AbortSignal;
+}
+
+/** Pins the failed build's states, writes its record, and drops older builds beyond the budget. */
+export async function keepFailure(options: KeepOptions): Promise<void> {
+  const { outcome, session, store, signal } = options;
+  const { failed } = outcome;
+  const start = await session.keep(failed.start, { signal });
+  const before = await session.keep(failed.before, { signal });
+  const atFailure =
+    "unavailable" in failed.atFailure ? failed.atFailure : await session.keep(failed.atFailure, { signal });
+  await store.save(
+    {
+      record: options.record,
+      plan: options.plan,
+      states: {
+        engine: options.engine,
+        start,
+        before,
+        atFailure,
+        environment: { platform: options.environment.platform, config: options.environment.config },
+      },
+    },
+    options.logs,
+  );
+  await dropBeyondBudget(options);
+}
+
+/** Only builds of this session's engine can be measured and dropped here; those of others stay until their engine is used again. */
+async function dropBeyondBudget(options: KeepOptions): Promise<void> {
+  const { session, store, signal, onEvent } = options;
+  const { failures } = await store.list();
+  const own = failures.filter((failure) => failure.states.engine === options.engine);
+  const sizes = new Map<string, number>();
+  for (const failure of own) {
+    let size = 0;
+    for (const ref of refsOf(failure.states)) size += await session.keptBytes(ref, { signal });
+    sizes.set(failure.id, size);
+  }
+  const expired = beyondBudget(
+    own.map(({ id }) => ({ id, bytes: sizes.get(id) ?? 0 })),
+    defaultBudget,
+  );
+  for (const id of expired) {
+    const failure = own.find((one) => one.id === id);
+    if (!failure) continue;
+    for (const ref of refsOf(failure.states)) await session.drop(ref, { signal });
+    await store.remove(id);
+    onEvent({
+      type: "notice",
+      level: "info",
+      message: `the kept build ${id} (${failure.record.package.name}, ${bytes(sizes.get(id) ?? 0)}) was dropped: the ${defaultBudget.builds} latest failures are kept, at most ${bytes(defaultBudget.bytes)}`,
+    });
+  }
+}
+
+export function refsOf(states: {
+  readonly start: StateRef;
+  readonly before: StateRef;
+  readonly atFailure: StateRef | { readonly unavailable: string };
+}): readonly StateRef[] {
+  return isRef(states.atFailure) ? [states.start, states.before, states.atFailure] : [states.start, states.before];
+}
+
+export function isRef(state: StateRef | { readonly unavailable: string }): state is StateRef {
+  return !("unavailable" in state);
+}

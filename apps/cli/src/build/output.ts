@@ -1,0 +1,72 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { type EngineSession, MelangeError, type Plan, type Snapshot } from "@melange2/core";
+
+export interface Output {
+  readonly package: string;
+  readonly directory: string;
+}
+
+/**
+ * Brings `melange-out/NAME` of every package into `OUT/ARCH/NAME`. A folder of an earlier build is replaced as a whole, when the new
+ * one is complete. Packages whose folder the build never made are left out.
+ */
+export async function takeOutput(
+  session: EngineSession,
+  state: Snapshot,
+  plan: Plan,
+  directory: string,
+  signal: AbortSignal,
+): Promise<readonly Output[]> {
+  const target = join(directory, plan.arch);
+  await mkdir(target, { recursive: true });
+  const incoming = await mkdtemp(join(target, ".melange2-"));
+  try {
+    await extract(session.read(state, `${plan.workspace}/melange-out`, { signal }), incoming, signal);
+    const outputs: Output[] = [];
+    for (const { name } of plan.packages) {
+      const final = join(target, name);
+      const old = join(incoming, `.old-${name}`);
+      const fresh = join(incoming, "melange-out", name);
+      if (!(await stat(fresh).catch(() => undefined))) continue;
+      await moved(final, old);
+      await rename(fresh, final);
+      outputs.push({ package: name, directory: final });
+    }
+    return outputs;
+  } finally {
+    await rm(incoming, { recursive: true, force: true });
+  }
+}
+
+async function moved(from: string, to: string): Promise<void> {
+  await rename(from, to).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
+/** Unpacks a tar with the system's tar: owners and xattrs are kept as far as the user may set them. */
+export async function extract(tar: AsyncIterable<Uint8Array>, into: string, signal: AbortSignal): Promise<void> {
+  const args = ["-x", "-p", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-C", into, "-f", "-"];
+  const child = spawn("tar", args, { stdio: ["pipe", "ignore", "pipe"], signal });
+  let complaints = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    complaints = (complaints + chunk.toString()).slice(-2000);
+  });
+  const closed = once(child, "close");
+  await pipeline(tar, child.stdin).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+  const [code] = (await closed) as [number | null];
+  if (code === 0) return;
+  throw new MelangeError(
+    "engine",
+    `the build's files could not be written to ${into}: ${complaints.trim().split("\n").at(-1)}`,
+    {
+      hint: "Check that there is room and that the folder may be written, or give another --out-dir.",
+    },
+  );
+}

@@ -1,0 +1,79 @@
+import { readFile } from "node:fs/promises";
+import { parseEnv } from "node:util";
+import { MelangeError, type SecretSource } from "@melange2/core";
+
+const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const secretLike = /TOKEN|SECRET|PASSWORD|_KEY$/i;
+
+export interface StepVariables {
+  /** Goes into the plan, in the clear. */
+  readonly plain: Readonly<Record<string, string>>;
+  readonly secrets: SecretSource;
+}
+
+export interface VariableSources {
+  /** Files in dotenv syntax; the first that has a name wins. */
+  readonly envFiles: readonly string[];
+  /** Names in `envFiles` that are not secret although they look like it. */
+  readonly plainNames: readonly string[];
+  /** Names of the user's own environment whose values are secrets for the steps. */
+  readonly secretNames: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Sorts variables into plain ones and secrets. Rejects with code `usage` where one is missing or misnamed. */
+export async function readVariables(sources: VariableSources): Promise<StepVariables> {
+  const plain: Record<string, string> = {};
+  const secret = new Map<string, string>();
+  for (const file of sources.envFiles) {
+    for (const [name, value] of Object.entries(await readEnvFile(file))) {
+      if (name in plain || secret.has(name)) continue;
+      if (secretLike.test(name) && !sources.plainNames.includes(name)) secret.set(name, value);
+      else plain[name] = value;
+    }
+  }
+  for (const name of sources.secretNames) {
+    if (!variableName.test(name)) {
+      throw new MelangeError("usage", `--secret-env ${name}: not a variable's name`, {
+        hint: "Give the name only; the value is taken from melange2's own environment.",
+      });
+    }
+    const value = sources.env[name];
+    if (value === undefined) {
+      throw new MelangeError("usage", `--secret-env ${name}: the variable is not set`, {
+        hint: `Set it first: export ${name}=…`,
+      });
+    }
+    secret.set(name, value);
+  }
+  return { plain, secrets: { names: [...secret.keys()].sort(), get: (name) => secret.get(name) } };
+}
+
+async function readEnvFile(file: string): Promise<Readonly<Record<string, string>>> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    throw new MelangeError("usage", `--env-file ${file} cannot be read`, {
+      hint: "Give a file with lines of the form NAME=VALUE.",
+      cause,
+    });
+  }
+  const read = parseEnv(text) as Record<string, string>;
+  for (const name of Object.keys(read)) {
+    if (variableName.test(name)) continue;
+    throw new MelangeError("usage", `--env-file ${file}: "${name}" is not a variable's name`, {
+      hint: "Lines have the form NAME=VALUE.",
+    });
+  }
+  return read;
+}
+
+/** The secrets that a kept build used, from the user's environment of now. Ones that are not set are simply absent. */
+export function secretsFromEnv(
+  names: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): SecretSource {
+  const present = names.filter((name) => env[name] !== undefined);
+  return { names: present, get: (name) => (present.includes(name) ? env[name] : undefined) };
+}

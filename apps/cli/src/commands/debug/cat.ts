@@ -1,0 +1,20 @@
+import { Args } from "@oclif/core";
+import { DebugCommand } from "../../debug/debug-command.ts";
+import { readFileAt } from "../../debug/files.ts";
+import { captureFlag } from "../../flags.ts";
+
+export default class DebugCat extends DebugCommand {
+  static override summary = "Print a file of a failed build";
+  static override args = {
+    path: Args.string({ description: "Absolute, or relative to the step's directory", required: true }),
+    build: Args.string({ description: "Id, or its beginning; default: the last failure" }),
+  };
+  static override flags = { capture: captureFlag };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(DebugCat);
+    await using kept = await this.openKept(args.build);
+    const { snapshot } = await kept.capture(flags.capture);
+    await readFileAt(kept, snapshot, args.path, process.stdout, this.signal);
+  }
+}

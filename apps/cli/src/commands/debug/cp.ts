@@ -1,0 +1,23 @@
+import { Args } from "@oclif/core";
+import { DebugCommand } from "../../debug/debug-command.ts";
+import { copyOut } from "../../debug/files.ts";
+import { captureFlag } from "../../flags.ts";
+
+export default class DebugCopy extends DebugCommand {
+  static override summary = "Copy a file or folder out of a failed build";
+  static override args = {
+    source: Args.string({ description: "Absolute, or relative to the step's directory", required: true }),
+    destination: Args.string({ description: "On this machine; an existing folder takes it inside", required: true }),
+    build: Args.string({ description: "Id, or its beginning; default: the last failure" }),
+  };
+  static override flags = { capture: captureFlag };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(DebugCopy);
+    await using kept = await this.openKept(args.build);
+    const { snapshot } = await kept.capture(flags.capture);
+    const target = await copyOut(kept, snapshot, args.source, args.destination, this.signal);
+    this.print(`${target}\n`);
+    this.result({ path: target });
+  }
+}

@@ -1,0 +1,38 @@
+import { isMelangeError } from "@melange2/core";
+import { Args } from "@oclif/core";
+import { readyExport } from "../../build/export-request.ts";
+import { DebugCommand } from "../../debug/debug-command.ts";
+import { exitCodes } from "../../exit-code.ts";
+import { exportFlags, exportRequest } from "../../flags.ts";
+import { receiptText } from "../../present/build-text.ts";
+
+export default class DebugExport extends DebugCommand {
+  static override summary = "Export a failed build as a debug image, now";
+  static override description = "Runs nothing again, unless --capture=two-phase asks for it.";
+  static override args = { build: Args.string({ description: "Id, or its beginning; default: the last failure" }) };
+  static override flags = exportFlags;
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(DebugExport);
+    const request = exportRequest(flags);
+    const stored = await this.stored(args.build);
+    const { name, version, epoch, arch } = stored.record.package;
+    const ready = await readyExport(this.contributions, request, {
+      package: name,
+      version: `${version}-r${epoch}`,
+      arch,
+    });
+    await using kept = await this.openKept(stored.id);
+    try {
+      const exported = await kept.export(ready);
+      this.endProgress();
+      const toStdout = exported.receipt.location === "standard output";
+      if (!toStdout) this.print(receiptText(exported));
+      else process.stderr.write(receiptText(exported));
+      this.result(exported);
+    } catch (error) {
+      if (isMelangeError(error) && error.code === "engine") process.exitCode = exitCodes.engine;
+      throw error;
+    }
+  }
+}

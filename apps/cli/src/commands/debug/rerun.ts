@@ -1,0 +1,41 @@
+import { MelangeError } from "@melange2/core";
+import { Args, Flags } from "@oclif/core";
+import { DebugCommand } from "../../debug/debug-command.ts";
+import { runInScratch } from "../../debug/scratch.ts";
+
+export default class DebugRerun extends DebugCommand {
+  static override summary =
+    "Run the failed step again, on a scratch copy of a kept state; ends with the step's exit code";
+  static override args = { build: Args.string({ description: "Id, or its beginning; default: the last failure" }) };
+  static override flags = {
+    capture: Flags.string({
+      description: "The state it starts from; last-good: as it was before the step",
+      default: "last-good",
+    }),
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(DebugRerun);
+    await using kept = await this.openKept(args.build);
+    const missing = kept.step.secretEnv.filter((name) => !kept.secrets.names.includes(name));
+    if (missing.length > 0) {
+      throw new MelangeError("usage", `the step needs secrets that are not set: ${missing.join(", ")}`, {
+        hint: "Set them in your environment; they are not kept.",
+      });
+    }
+    const at = await kept.capture(flags.capture);
+    if (at.record.state === "at-failure") {
+      process.stderr.write(
+        "melange2: this state is the one the step left when it failed: its partial effects are there.\n",
+      );
+    }
+    const exit = await runInScratch(kept, at, {
+      argv: ["/bin/sh", "-c", kept.step.script],
+      workdir: kept.stored.plan.workspace,
+      env: {},
+      interactive: false,
+      signal: this.signal,
+    });
+    process.exitCode = exit.code;
+  }
+}

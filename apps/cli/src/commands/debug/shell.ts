@@ -1,0 +1,31 @@
+import { Args } from "@oclif/core";
+import { DebugCommand } from "../../debug/debug-command.ts";
+import { runInScratch } from "../../debug/scratch.ts";
+import { captureFlag } from "../../flags.ts";
+
+export default class DebugShell extends DebugCommand {
+  static override summary = "Open a shell in a failed build: its files, directory, environment and user";
+  static override description =
+    "The shell works on a scratch copy; the kept state stays as it was. Words after -- are run instead of a shell.";
+  static override strict = false;
+  static override args = { build: Args.string({ description: "Id, or its beginning; default: the last failure" }) };
+  static override flags = { capture: captureFlag };
+  static override examples = ["<%= config.bin %> debug shell", "<%= config.bin %> debug shell 20261123 -- ls -l"];
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(DebugShell);
+    const words = this.argv.includes("--") ? this.argv.slice(this.argv.indexOf("--") + 1) : [];
+    const build = args.build !== undefined && this.argv[0] !== "--" ? args.build : undefined;
+    await using kept = await this.openKept(build);
+    const at = await kept.capture(flags.capture);
+    const interactive = words.length === 0 && process.stdin.isTTY === true && process.stdout.isTTY === true;
+    const exit = await runInScratch(kept, at, {
+      argv: words.length > 0 ? words : ["/bin/sh"],
+      workdir: kept.step.workdir,
+      env: { ENV: "/.melange2/profile", ...(process.env.TERM ? { TERM: process.env.TERM } : {}) },
+      interactive,
+      signal: this.signal,
+    });
+    process.exitCode = exit.code;
+  }
+}

@@ -1,0 +1,21 @@
+import { failureStore } from "@melange2/records";
+import { Args, Flags } from "@oclif/core";
+import { calledAs } from "../../called-as.ts";
+import { MelangeCommand } from "../../command.ts";
+import { locations } from "../../locations.ts";
+import { showText } from "../../present/kept-text.ts";
+
+export default class DebugShow extends MelangeCommand {
+  static override summary = "Show what is known of a failed build";
+  static override args = { build: Args.string({ description: "Id, or its beginning; default: the last failure" }) };
+  static override flags = { log: Flags.boolean({ description: "The failed step's whole output instead" }) };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(DebugShow);
+    const stored = await failureStore(locations(process.env).builds).read(args.build);
+    const log = await stored.log(stored.record.failure.step);
+    if (flags.log) process.stdout.write(log);
+    else this.print(showText(stored, log, calledAs(process.env)));
+    this.result({ id: stored.id, record: stored.record, exports: stored.exports });
+  }
+}

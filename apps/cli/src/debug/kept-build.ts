@@ -1,0 +1,144 @@
+import {
+  type CaptureRecord,
+  type CaptureStrategy,
+  captureFailure,
+  debugImageSpec,
+  type EngineSession,
+  exportFailure,
+  type FailedBuild,
+  type ImageSpec,
+  MelangeError,
+  type OnEvent,
+  type SecretSource,
+  type Snapshot,
+  type Step,
+  type Unit,
+} from "@melange2/core";
+import { type Contributions, findContribution, loadCapture } from "@melange2/plugin-host";
+import { failureStore, type StoredFailure } from "@melange2/records";
+import type { ReadyExport } from "../build/export-request.ts";
+import { isRef } from "../build/keep-failure.ts";
+import { openEngine } from "../build/open-engine.ts";
+import type { ExportReport } from "../build/report.ts";
+import { secretsFromEnv } from "../build/secrets.ts";
+import type { Locations } from "../locations.ts";
+
+export interface OpenKeptOptions {
+  readonly contributions: Contributions;
+  readonly locations: Locations;
+  /** Id or its beginning; undefined: the latest failure. */
+  readonly build: string | undefined;
+  readonly onEvent: OnEvent;
+  readonly signal: AbortSignal;
+}
+
+/** A kept build with its engine open again and its states found. */
+export interface KeptBuild extends AsyncDisposable {
+  readonly stored: StoredFailure;
+  readonly step: Step;
+  readonly session: EngineSession;
+  readonly secrets: SecretSource;
+  /** The state that the strategy named by the user chooses, and the files that explain it. */
+  capture(
+    strategy: string,
+  ): Promise<{ readonly snapshot: Snapshot; readonly record: CaptureRecord; readonly spec: ImageSpec }>;
+  export(ready: ReadyExport): Promise<Extract<ExportReport, { ok: true }>>;
+}
+
+/** Rejects with `not-found` where there is no such build, `state-gone` where its engine has lost the states. */
+export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild> {
+  const { contributions, onEvent, signal } = options;
+  const store = failureStore(options.locations.builds);
+  const stored = await store.read(options.build);
+  const { unit, index } = failedUnit(stored);
+  const step = unit.steps[index];
+  if (!step) throw new TypeError("the stored plan lacks the failed step");
+  const secrets = secretsFromEnv(
+    [...new Set(stored.plan.units.flatMap((one) => one.steps.flatMap((s) => s.secretEnv)))],
+    process.env,
+  );
+  const session = await openEngine({
+    ...options,
+    name: stored.states.engine,
+    secrets,
+    network: stored.record.network,
+  });
+  const failed = await findStates(stored, session, unit, index, signal).catch(async (error) => {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  });
+  const log = await stored.log(step.id);
+  const parts = {
+    record: stored.record,
+    log,
+    recipe: stored.plan.recipe.text,
+    workspace: stored.plan.workspace,
+    environment: stored.states.environment,
+  };
+  const common = { ...parts, failed, session, secrets, onEvent, signal, now: () => new Date() };
+  return {
+    stored,
+    step,
+    session,
+    secrets,
+    async capture(name) {
+      const strategy: CaptureStrategy = await loadCapture(findContribution(contributions, "captures", name));
+      const captured = await captureFailure({ ...common, strategy });
+      return {
+        snapshot: captured.snapshot,
+        record: captured.capture,
+        spec: debugImageSpec({ ...parts, record: captured.record, log: captured.log, capture: captured.capture }),
+      };
+    },
+    async export(ready) {
+      const { capture, receipt } = await exportFailure({ ...common, ...ready });
+      await store.addExport(stored.id, {
+        at: new Date().toISOString(),
+        exporter: ready.exporter,
+        location: receipt.location,
+        imageId: receipt.imageId,
+        capture,
+      });
+      return { ok: true, exporter: ready.exporter, receipt, capture };
+    },
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  };
+}
+
+function failedUnit(stored: StoredFailure): { unit: Unit; index: number } {
+  for (const unit of stored.plan.units) {
+    const index = unit.steps.findIndex((step) => step.id === stored.record.failure.step);
+    if (index >= 0) return { unit, index };
+  }
+  throw new TypeError(`the plan of build ${stored.id} lacks its failed step`);
+}
+
+async function findStates(
+  stored: StoredFailure,
+  session: EngineSession,
+  unit: Unit,
+  step: number,
+  signal: AbortSignal,
+): Promise<FailedBuild> {
+  const { states, plan } = stored;
+  const start = await session.find(states.start, { signal });
+  const before = await session.find(states.before, { signal });
+  const atFailure = isRef(states.atFailure) ? await session.find(states.atFailure, { signal }) : states.atFailure;
+  if (!start || !before) throw stateGone(stored.id);
+  const position = plan.units.indexOf(unit);
+  return {
+    id: stored.id,
+    start,
+    completed: plan.units.slice(0, position).filter((other) => other.environment === unit.environment),
+    failed: unit,
+    step,
+    before,
+    atFailure: atFailure ?? { unavailable: "the engine no longer has the state the step left" },
+  };
+}
+
+function stateGone(id: string): MelangeError {
+  return new MelangeError("state-gone", `the states of build ${id} are gone from the engine`, {
+    hint: "Its record and log are still there: melange2 debug show. Build again to have the states again.",
+  });
+}

@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import { type EnterOptions, type Exit, type ImageSpec, MelangeError, type Snapshot, type Step } from "@melange2/core";
+import type { KeptBuild } from "./kept-build.ts";
+
+export interface ScratchProcess {
+  readonly argv: readonly string[];
+  readonly workdir: string;
+  /** Beyond the step's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly interactive: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Runs a process in a scratch copy of a kept state, as the step's user, with what was mounted for the step. */
+export async function runInScratch(
+  kept: KeptBuild,
+  at: { readonly snapshot: Snapshot; readonly spec: ImageSpec },
+  process: ScratchProcess,
+): Promise<Exit> {
+  const { step, session } = kept;
+  if (!session.enter) {
+    throw new MelangeError("engine", `the engine "${kept.stored.states.engine}" cannot open a shell in a kept state`, {
+      hint: "Export it and run the image instead: melange2 debug export",
+    });
+  }
+  const options: EnterOptions = {
+    signal: process.signal,
+    argv: process.argv,
+    env: { ...step.env, ...process.env },
+    workdir: process.workdir,
+    user: step.user,
+    mounts: presentMounts(step),
+    files: at.spec.files,
+    secretEnv: step.secretEnv.filter((name) => kept.secrets.names.includes(name)),
+    tty: { interactive: process.interactive },
+  };
+  return session.enter(at.snapshot, options);
+}
+
+function presentMounts(step: Step): EnterOptions["mounts"] {
+  return step.mounts.filter((mount) => existsSync(mount.source)).map(({ source, target }) => ({ source, target }));
+}

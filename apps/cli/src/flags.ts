@@ -1,0 +1,86 @@
+import type { GivenOption } from "@melange2/plugin-host";
+import { Flags } from "@oclif/core";
+import type { ExportRequest } from "./build/export-request.ts";
+import { progressModes } from "./progress/progress.ts";
+
+export const progressFlag = Flags.string({
+  description: "How progress is shown, on standard error",
+  options: progressModes,
+  default: "auto",
+  env: "MELANGE2_PROGRESS",
+});
+
+export const captureFlag = Flags.string({
+  description: "Which state is captured: last-good, current-state, two-phase, or one of a plugin",
+  default: "current-state",
+  env: "MELANGE2_CAPTURE",
+});
+
+/** The flags that say where a debug image goes and what it is made of. */
+export const exportFlags = {
+  "export-type": Flags.string({
+    description: "The exporter",
+    default: "tarball",
+    env: "MELANGE2_EXPORT_TYPE",
+    helpGroup: "EXPORT",
+  }),
+  "export-path": Flags.string({
+    description: "File of the tarball, - for standard output; {package} {version} {arch} {step} {build} are filled in",
+    env: "MELANGE2_EXPORT_PATH",
+    helpGroup: "EXPORT",
+  }),
+  "export-ref": Flags.string({
+    description: "Name of the image, NAME:TAG; the same placeholders",
+    env: "MELANGE2_EXPORT_REF",
+    helpGroup: "EXPORT",
+  }),
+  "export-compression": Flags.string({
+    description: "Compression of the layers: none, gzip (default) or zstd",
+    env: "MELANGE2_EXPORT_COMPRESSION",
+    helpGroup: "EXPORT",
+  }),
+  "export-opt": Flags.string({
+    description: "Any other option of the exporter, KEY=VALUE; may be repeated",
+    multiple: true,
+    env: "MELANGE2_EXPORT_OPT",
+    helpGroup: "EXPORT",
+  }),
+  capture: Flags.string({
+    description: "State that is exported: last-good, current-state, two-phase, or a plugin's",
+    default: "current-state",
+    env: "MELANGE2_CAPTURE",
+    helpGroup: "EXPORT",
+  }),
+  "export-allow-secrets": Flags.boolean({
+    description: "Export although a secret's value was found in the state",
+    env: "MELANGE2_EXPORT_ALLOW_SECRETS",
+    helpGroup: "EXPORT",
+  }),
+};
+
+interface ExportFlagValues {
+  "export-type": string;
+  "export-path"?: string | undefined;
+  "export-ref"?: string | undefined;
+  "export-compression"?: string | undefined;
+  "export-opt"?: string[] | undefined;
+  capture: string;
+  "export-allow-secrets": boolean;
+}
+
+export function exportRequest(flags: ExportFlagValues): ExportRequest {
+  const named = (["path", "ref", "compression"] as const).flatMap((name): GivenOption[] => {
+    const value = flags[`export-${name}`];
+    return value === undefined ? [] : [{ name, value, source: `--export-${name}` }];
+  });
+  const others = (flags["export-opt"] ?? []).map((text): GivenOption => {
+    const [name = "", ...value] = text.split("=");
+    return { name, value: value.join("="), source: `--export-opt ${text}` };
+  });
+  return {
+    type: flags["export-type"],
+    capture: flags.capture,
+    options: [...named, ...others],
+    allowSecrets: flags["export-allow-secrets"],
+  };
+}

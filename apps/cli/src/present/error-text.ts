@@ -1,0 +1,31 @@
+import { formatLocation, isMelangeError, type MelangeError, printable } from "@melange2/core";
+
+/** An error as people read it: what, where, what to do. No stack trace. */
+export function errorText(error: MelangeError): string {
+  const where = error.location ? `${formatLocation(error.location)}: ` : "";
+  const lines = [`melange2: error: ${where}${error.message}`];
+  for (const problem of error.problems) {
+    lines.push(`  ${problem.location ? `${formatLocation(problem.location)}: ` : ""}${problem.message}`);
+    if (problem.hint) lines.push(`    ${problem.hint}`);
+  }
+  if (error.hint) lines.push(`  hint: ${error.hint}`);
+  return `${lines
+    .flatMap((line) => line.split("\n"))
+    .map(printable)
+    .join("\n")}\n`;
+}
+
+/** The same for machines. */
+export function errorJson(error: MelangeError): object {
+  const { code, message, hint, location, problems } = error;
+  return {
+    error: { code, message, hint, ...(location ? { location } : {}), ...(problems.length > 0 ? { problems } : {}) },
+  };
+}
+
+/** For an error that no boundary translated: a fault of ours. The stack is what a report needs. */
+export function faultText(error: unknown): string {
+  if (isMelangeError(error)) return errorText(error);
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return `melange2: internal error: ${stack}\n  This is a fault in melange2; please report it with the lines above.\n`;
+}

@@ -1,0 +1,61 @@
+import { failedStep, formatLocation, printable } from "@melange2/core";
+import type { StoredFailure } from "@melange2/records";
+import { shellQuote } from "./shell-quote.ts";
+
+export function listText(failures: readonly StoredFailure[], unreadable: readonly string[]): string {
+  if (failures.length === 0 && unreadable.length === 0) return "no failed builds are kept here\n";
+  const rows = failures.map(({ id, record, exports }) => {
+    const { name, version, epoch, arch } = record.package;
+    const step = printable(failedStep(record).label);
+    return [
+      id,
+      `${name}-${version}-r${epoch}`,
+      arch,
+      step,
+      record.failure.message,
+      exports.length > 0 ? "exported" : "",
+    ];
+  });
+  const header = ["BUILD", "PACKAGE", "ARCH", "FAILED STEP", "HOW", ""];
+  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)));
+  const lines = [header, ...rows].map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${[...lines, ...unreadable.map((id) => `${id}  unreadable; melange2 debug prune ${id}`)].join("\n")}\n`;
+}
+
+const marks = { done: "✔", cached: "✔", failed: "✘", "not-run": "·" } as const;
+
+export function showText(stored: StoredFailure, log: Uint8Array, command: readonly string[]): string {
+  const { record, exports } = stored;
+  const { name, version, epoch, arch } = record.package;
+  const step = failedStep(record);
+  const tail = new TextDecoder()
+    .decode(log.subarray(Math.max(0, log.length - 4096)))
+    .split("\n")
+    .slice(-11, -1);
+  const lines = [
+    `build ${stored.id}: ${name}-${version}-r${epoch} (${arch}), engine ${record.engine}, ${record.build.ended}`,
+    `failed in step "${printable(step.label)}" of ${step.package}: ${record.failure.message}`,
+    `  at ${formatLocation(step.location)} (${step.path})`,
+    `  workdir ${step.workdir}, user ${step.user.uid}:${step.user.gid}${step.mounts.map((mount) => `, ${mount.target} mounted from ${mount.source}`).join("")}`,
+    "steps:",
+    ...record.steps.map(
+      (one) =>
+        `  ${marks[one.state]} [${one.package}] ${printable(one.label)}${one.state === "cached" ? " (cached)" : ""}`,
+    ),
+    ...(tail.length > 0 ? ["last output:", ...tail.map((line) => `  ${printable(line)}`)] : []),
+    ...(exports.length > 0
+      ? [
+          "exported to:",
+          ...exports.map((one) => `  ${one.location}  ${one.imageId}  (${one.capture.strategy}, ${one.at})`),
+        ]
+      : []),
+    "commands:",
+    ...["shell", "rerun", "export"].map((verb) => `  ${shellQuote([...command, "debug", verb, stored.id])}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,57 @@
+import { RegistryError } from "./error.ts";
+import { Transient } from "./retry.ts";
+
+const untrusted = new Set([
+  "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "CERT_REJECTED",
+  "CERT_REVOKED",
+  "CERT_SIGNATURE_FAILURE",
+  "CERT_UNTRUSTED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+/** The one place where errors of node's sockets, TLS and HTTP parser become this package's. `host`: where the request went. */
+export function fromNodeError(error: unknown, host: string): RegistryError | Transient {
+  const { code = "", message = "unknown error" } = error as { code?: string; message?: string };
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return new RegistryError("tls", `the certificate of ${host} is for another host`, {
+      hint: "Use the name that the certificate was made for.",
+      cause: error,
+    });
+  }
+  if (untrusted.has(code)) {
+    return new RegistryError("tls", `the certificate of ${host} is not trusted (${code})`, {
+      hint: "Name the file of its certificate authority, or allow an insecure registry.",
+      cause: error,
+    });
+  }
+  if (code === "EPROTO" || code.startsWith("ERR_SSL_")) {
+    return new RegistryError("tls", `${host} does not speak TLS (${code})`, {
+      hint: "If it is a plain http registry that you trust, allow an insecure registry.",
+      cause: error,
+    });
+  }
+  if (code === "ENOTFOUND") {
+    return new RegistryError("unavailable", `the host ${host} does not exist`, {
+      hint: "Check the registry's name and the network's name server.",
+      cause: error,
+    });
+  }
+  if (code.startsWith("HPE_")) {
+    return new RegistryError("protocol", `${host} does not answer in HTTP (${code})`, {
+      hint: "Check that a registry listens on this port.",
+      cause: error,
+    });
+  }
+  return new Transient(
+    new RegistryError("unavailable", `the connection to ${host} failed: ${code === "" ? message : code}`, {
+      hint: "Check that the registry is up and can be reached from here, then try again.",
+      cause: error,
+    }),
+  );
+}

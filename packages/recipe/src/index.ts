@@ -1,1 +1,9 @@
-export {};
+// For users: from a recipe to a plan.
+export type { CompiledRecipe, CompileOptions, Recipe } from "./compile-recipe.ts";
+export { compileRecipe } from "./compile-recipe.ts";
+// For implementers: pipelines from elsewhere.
+export type { EnvironmentAdditions } from "./environment-request.ts";
+export type { PipelineFile, PipelineSource } from "./pipeline-definitions.ts";
+export { pipelineDirectories } from "./pipeline-directories.ts";
+export type { ReadOptions } from "./read-recipe.ts";
+export { readRecipe } from "./read-recipe.ts";

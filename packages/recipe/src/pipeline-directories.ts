@@ -1,0 +1,32 @@
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { isAbsolute, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MelangeError } from "@melange2/core";
+import type { PipelineSource } from "./pipeline-definitions.ts";
+
+/** The folder of the pipelines that come with melange2, beside `src` and `dist` alike. */
+const builtIn = fileURLToPath(new URL("../pipelines", import.meta.url));
+
+/** Pipelines from directories, in order, then the built-in ones. Files are read when a recipe uses them. */
+export function pipelineDirectories(directories: readonly string[]): PipelineSource {
+  return {
+    searched: [...directories, "the built-in pipelines"],
+    find(uses) {
+      for (const directory of [...directories, builtIn]) {
+        const file = join(directory, `${uses}.yaml`);
+        if (!existsSync(file)) continue;
+        refuseEscape(directory, file, uses);
+        return { file: directory === builtIn ? `built-in:${uses}.yaml` : file, text: readFileSync(file, "utf8") };
+      }
+      return undefined;
+    },
+  };
+}
+
+function refuseEscape(directory: string, file: string, uses: string): void {
+  const path = relative(realpathSync(directory), realpathSync(file));
+  if (path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path)) return;
+  throw new MelangeError("recipe", `the pipeline "${uses}" leads out of ${directory} through a symbolic link`, {
+    hint: "Put the file itself into the pipeline directory.",
+  });
+}

@@ -1,0 +1,65 @@
+import type { Mount, Step, StringMap, Unit, User } from "@melange2/core";
+import type { CompiledStep } from "./compile-steps.ts";
+import { locationOf } from "./source.ts";
+import { stepScript } from "./step-script.ts";
+
+/** What all the steps of one pipeline have in common. */
+export interface StepSetting {
+  /** Begins every id: `main`, `sub.libev-dev`. */
+  readonly idPrefix: string;
+  readonly package: string;
+  readonly env: StringMap;
+  readonly secretEnv: readonly string[];
+  readonly user: User;
+  readonly capabilities: Step["capabilities"];
+  readonly mounts: readonly Mount[];
+  readonly timeout: number | undefined;
+  readonly debug: boolean;
+  /** Made by the first step. */
+  readonly directories: readonly string[];
+}
+
+/** The steps that run something, flattened: a step's own script before its children. */
+export function planSteps(compiled: readonly CompiledStep[], setting: StepSetting): readonly Step[] {
+  return runnable(compiled).map((step, index) => ({
+    id: `${setting.idPrefix}-${step.indices.join(".")}`,
+    path: step.path,
+    location: locationOf(step.place),
+    label: labelOf(step),
+    package: setting.package,
+    fragment: step.fragment,
+    script: stepScript({
+      fragment: step.fragment,
+      workdir: step.workdir,
+      directories: index === 0 ? setting.directories : [],
+      debug: setting.debug,
+    }),
+    env: { ...setting.env, ...Object.fromEntries(step.environment) },
+    secretEnv: setting.secretEnv,
+    workdir: step.workdir,
+    user: setting.user,
+    capabilities: setting.capabilities,
+    mounts: setting.mounts,
+    timeout: setting.timeout,
+  }));
+}
+
+/** The steps of a build: each alone. */
+export function unitsOf(steps: readonly Step[], environment: string): readonly Unit[] {
+  return steps.map((step) => ({ id: step.id, steps: [step], environment }));
+}
+
+function runnable(steps: readonly CompiledStep[]): readonly CompiledStep[] {
+  return steps.flatMap((step) => {
+    if (!step.active) return [];
+    return step.fragment.trim() === "" ? runnable(step.children) : [step, ...runnable(step.children)];
+  });
+}
+
+const longestLabel = 60;
+
+function labelOf({ name, uses, fragment }: CompiledStep): string {
+  const label = name.trim() || uses || fragment.trim();
+  const line = label.split("\n")[0]?.trim() ?? "";
+  return line.length > longestLabel ? `${line.slice(0, longestLabel - 1)}…` : line;
+}

@@ -1,0 +1,87 @@
+import type { Problems, Text } from "./source.ts";
+
+/** Variables by name: `package.name`, `vars.x`. */
+export type Variables = ReadonlyMap<string, string>;
+
+/**
+ * The paste at reading time: exactly `${{name}}`, without blanks, for known names; everything else stays as it is.
+ * One pass: what was pasted is not looked at again.
+ */
+export function pasteVariables(value: string, variables: Variables): string {
+  if (!value.includes("${{")) return value;
+  return value.replace(/\$\{\{([^{}]+)\}\}/g, (reference, name: string) => variables.get(name) ?? reference);
+}
+
+const blank = /[ \t\r\n]*/y;
+const name = /[A-Za-z0-9._-]*/y;
+
+function skip(pattern: RegExp, value: string, from: number): number {
+  pattern.lastIndex = from;
+  pattern.exec(value);
+  return pattern.lastIndex;
+}
+
+/** A reference that cannot be resolved: what is wrong with it, and its source text. */
+export interface BadReference {
+  readonly message: string;
+  readonly reference: string;
+  readonly name: string;
+}
+
+/**
+ * The strict substitution of the compile pass: `${{`, blanks, a name, blanks, `}}`. Every reference must resolve; those that
+ * do not are reported and stay as they are. `quote` shapes what is put in their place.
+ */
+export function substituteVariables(
+  value: string,
+  resolve: (name: string) => string | undefined,
+  report: (bad: BadReference) => void,
+  quote: (value: string) => string = (plain) => plain,
+): string {
+  let result = "";
+  let done = 0;
+  for (let start = value.indexOf("${{"); start !== -1; start = value.indexOf("${{", done)) {
+    const nameStart = skip(blank, value, start + 3);
+    const nameEnd = skip(name, value, nameStart);
+    const close = skip(blank, value, nameEnd);
+    const variable = value.slice(nameStart, nameEnd);
+    const closed = value.startsWith("}}", close);
+    const end = closed ? close + 2 : Math.max(nameEnd, start + 3);
+    const reference = value.slice(start, end);
+    const replacement = closed && variable !== "" ? resolve(variable) : undefined;
+    if (replacement === undefined) {
+      const message = !closed
+        ? `the variable reference "${reference}" is not closed with }} after its name`
+        : variable === ""
+          ? "a variable reference without a name"
+          : `the variable "${variable}" is not defined`;
+      report({ message, reference, name: variable });
+    }
+    result += value.slice(done, start) + (replacement === undefined ? reference : quote(replacement));
+    done = end;
+  }
+  return result + value.slice(done);
+}
+
+export interface TextOptions {
+  readonly quote?: (value: string) => string;
+  /** Advice for a variable that is not defined. */
+  readonly hint?: (name: string) => string | undefined;
+  /** Called for each reference that does not resolve, beside the report. */
+  readonly onBad?: () => void;
+}
+
+/** Substitutes in a placed text and reports what does not resolve at its place. */
+export function substituteText(
+  text: Text,
+  resolve: (name: string) => string | undefined,
+  problems: Problems,
+  options: TextOptions = {},
+): string {
+  const report = ({ message, reference, name: variable }: BadReference) => {
+    const hint = options.hint?.(variable);
+    options.onBad?.();
+    problems.error(message, text.place, { needle: reference, ...(hint === undefined ? {} : { hint }) });
+  };
+  return substituteVariables(text.value, resolve, report, options.quote);
+}

@@ -1,0 +1,121 @@
+import { type Document, isAlias, isScalar, isSeq, type Node, parseAllDocuments, type YAMLMap } from "yaml";
+import type { Place, Problems, SourceFile } from "./source.ts";
+
+/** A YAML value whose scalars keep their source text: what they mean is decided by whoever reads them. */
+export type YamlNode =
+  | { readonly kind: "null"; readonly place: Place }
+  | { readonly kind: "scalar"; readonly text: string; readonly plain: boolean; readonly place: Place }
+  | { readonly kind: "list"; readonly items: readonly YamlNode[]; readonly place: Place }
+  | { readonly kind: "map"; readonly entries: readonly YamlEntry[]; readonly place: Place };
+
+export interface YamlEntry {
+  readonly key: string;
+  readonly keyPlace: Place;
+  readonly value: YamlNode;
+}
+
+const nullWords = new Set(["", "~", "null", "Null", "NULL"]);
+const coreTags = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq|timestamp)$/;
+/** Aliases expand to copies; this many are more than any recipe has and fewer than an attack needs. */
+const mostAliases = 10_000;
+
+/** The first document of a file, or undefined when there is none or it is no YAML; all that is wrong goes to `problems`. */
+export function parseYaml(file: SourceFile, problems: Problems): YamlNode | undefined {
+  const documents = parseAllDocuments(file.text, { schema: "failsafe", uniqueKeys: false, strict: true });
+  if (!Array.isArray(documents)) return undefined;
+  const whole: Place = { file, start: 0, end: file.text.length };
+  const [document, second] = documents as Document.Parsed[];
+  if (!document) return undefined;
+  for (const error of [...document.errors, ...document.warnings]) {
+    // Explicit core tags are resolved here, by the failsafe schema they are not.
+    if (error.code === "TAG_RESOLVE_FAILED" && /tag:yaml\.org,2002:|!!\w/.test(error.message)) continue;
+    const [start, end] = error.pos;
+    problems.error(`not valid YAML: ${error.message}`, { file, start, end });
+  }
+  if (second) {
+    const start = second.range[0];
+    problems.warn("only the first YAML document of a file is read; the rest is ignored", { ...whole, start });
+  }
+  if (problems.errors.length > 0 || !document.contents) return undefined;
+  return convert(document.contents as Node, document, file, problems);
+}
+
+function convert(root: Node, document: Document.Parsed, file: SourceFile, problems: Problems): YamlNode {
+  const open = new Set<Node>();
+  let aliases = 0;
+
+  const placeOf = (node: Node | null | undefined, fallback: Place): Place =>
+    node?.range ? { file, start: node.range[0], end: node.range[1] } : fallback;
+
+  function value(node: Node | null | undefined, fallback: Place): YamlNode {
+    const place = placeOf(node, fallback);
+    if (!node) return { kind: "null", place };
+    if (isAlias(node)) {
+      const target = node.resolve(document);
+      aliases += 1;
+      if (!target || open.has(target) || aliases > mostAliases) {
+        const why = !target ? "is not defined" : open.has(target) ? "contains itself" : "is one alias too many";
+        problems.error(`the anchor "${node.source}" ${why}`, place);
+        return { kind: "null", place };
+      }
+      return value(target, place);
+    }
+    if (node.tag !== undefined && !coreTags.test(node.tag) && node.tag.startsWith("tag:yaml.org,2002:")) {
+      problems.error(`the YAML tag !!${node.tag.slice("tag:yaml.org,2002:".length)} is not supported`, place);
+    }
+    if (isScalar(node)) return scalar(node, place);
+    open.add(node);
+    const result: YamlNode = isSeq(node)
+      ? { kind: "list", items: node.items.map((item) => value(item as Node | null, place)), place }
+      : { kind: "map", entries: entries(node as YAMLMap, place), place };
+    open.delete(node);
+    return result;
+  }
+
+  function scalar(node: Node & { value: unknown; type?: string; source?: string }, place: Place): YamlNode {
+    const plain = node.type === "PLAIN" && node.tag !== "tag:yaml.org,2002:str";
+    const text = node.type === "PLAIN" ? (node.source ?? "") : String(node.value ?? "");
+    if (plain && nullWords.has(text)) return { kind: "null", place };
+    return { kind: "scalar", text, plain, place };
+  }
+
+  function entries(map: YAMLMap, place: Place): YamlEntry[] {
+    const own = new Map<string, YamlEntry>();
+    const merged: YamlEntry[] = [];
+    for (const pair of map.items) {
+      const keyNode = pair.key as Node | null;
+      const keyPlace = placeOf(keyNode, place);
+      const key = value(keyNode, place);
+      if (key.kind === "list" || key.kind === "map") {
+        problems.error("a key must be a word, not a list or a map", keyPlace);
+        continue;
+      }
+      const name = key.kind === "null" ? "" : key.text;
+      const entry: YamlEntry = { key: name, keyPlace, value: value(pair.value as Node | null, keyPlace) };
+      if (name === "<<" && key.kind === "scalar" && key.plain) {
+        merged.push(...mergedEntries(entry));
+        continue;
+      }
+      const first = own.get(name);
+      if (first) {
+        const { line } = file.lines.linePos(first.keyPlace.start);
+        problems.error(`the key "${name}" is already set in line ${line}`, keyPlace, { hint: "Keep one of the two." });
+        continue;
+      }
+      own.set(name, entry);
+    }
+    for (const entry of merged) if (!own.has(entry.key)) own.set(entry.key, entry);
+    return [...own.values()];
+  }
+
+  function mergedEntries(merge: YamlEntry): readonly YamlEntry[] {
+    const sources = merge.value.kind === "list" ? merge.value.items : [merge.value];
+    return sources.flatMap((source) => {
+      if (source.kind === "map") return source.entries;
+      problems.error("a merge key (<<) takes a map or a list of maps", source.place);
+      return [];
+    });
+  }
+
+  return value(root, { file, start: 0, end: file.text.length });
+}

@@ -73,7 +73,7 @@ export interface EnvironmentRequest {
   readonly groups: readonly { readonly name: string; readonly gid: number; readonly members: readonly string[] }[];
   /** A user's name, a number or `uid:gid`; empty for root. */
   readonly runAs: string;
-  /** Directories that must exist, beneath the workspace, owned by the step's user. */
+  /** Directories that must exist, absolute, beneath the workspace, owned by the step's user. */
   readonly directories: readonly string[];
 }
 

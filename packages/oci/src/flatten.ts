@@ -1,12 +1,8 @@
 import { createHash } from "node:crypto";
-import { abortable, type StringMap } from "./bytes.ts";
-import { OciError } from "./error.ts";
-import { eachItem, emptyNode, findNode, putNode, removeNode, type TreeNode, treeRoot } from "./file-tree.ts";
+import type { Bytes, StringMap } from "./bytes.ts";
 import type { Layer } from "./layer.ts";
-import { type ByteString, type TarEntryType, type TarHeader, textOf } from "./tar-entry.ts";
-import { entryPath } from "./tar-path.ts";
-import { readTar } from "./tar-reader.ts";
-import { type Whiteout, whiteoutOf } from "./whiteout.ts";
+import { type LayerTree, readLayers, type TreeItem } from "./layer-tree.ts";
+import type { ByteString, TarEntryType } from "./tar-entry.ts";
 
 /** One path of a file system that layers make together. */
 export interface FlatEntry {
@@ -38,73 +34,31 @@ export async function flatten(
   layers: readonly Layer[],
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<ByteString, FlatEntry>> {
-  const root = treeRoot<File>();
-  for (const layer of layers) apply(root, await read(layer, signal));
-  return listing(root);
+  return listing(await readLayers(layers, (_path, _header, body) => sha256Of(body), signal));
 }
 
-interface File {
-  readonly sha256: string;
+async function sha256Of(body: Bytes): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of body) hash.update(chunk);
+  return hash.digest("hex");
 }
 
-interface LayerContent {
-  readonly whiteouts: readonly Whiteout[];
-  readonly entries: readonly { readonly path: ByteString; readonly header: TarHeader; readonly file: File }[];
-}
-
-async function read(layer: Layer, signal: AbortSignal | undefined): Promise<LayerContent> {
-  const whiteouts: Whiteout[] = [];
-  const entries: LayerContent["entries"][number][] = [];
-  for await (const { header, body } of readTar(abortable(layer.open("tar"), signal), { end: "optional" })) {
-    const path = entryPath(header.name);
-    const whiteout = whiteoutOf(path);
-    if (whiteout) whiteouts.push(whiteout);
-    else {
-      const hash = createHash("sha256");
-      for await (const chunk of body) hash.update(chunk);
-      entries.push({ path, header, file: { sha256: hash.digest("hex") } });
-    }
-  }
-  return { whiteouts, entries };
-}
-
-/** Whiteouts hide what is below, never what their own layer brings, wherever in it they stand. */
-function apply(root: TreeNode<File>, layer: LayerContent): void {
-  for (const { kind, path } of layer.whiteouts) {
-    if (kind === "opaque") emptyNode(root, path);
-    else removeNode(root, path);
-  }
-  for (const { path, header, file } of layer.entries) {
-    if (header.type !== "hardlink") putNode(root, path, { header, file });
-    else {
-      const item = findNode(root, entryPath(header.linkname))?.item;
-      if (!item)
-        throw new OciError(
-          "invalid",
-          `${textOf(path)} is a hard link to ${textOf(header.linkname)}, which is not there`,
-          "The layer is damaged.",
-        );
-      putNode(root, path, item);
-    }
-  }
-}
-
-function listing(root: TreeNode<File>): ReadonlyMap<ByteString, FlatEntry> {
+function listing(tree: LayerTree<string>): ReadonlyMap<ByteString, FlatEntry> {
   const first = new Map<object, ByteString>();
   const shared = new Set<object>();
-  for (const [path, item] of eachItem(root)) {
+  for (const [path, item] of tree.items()) {
     if (first.has(item)) shared.add(item);
     else first.set(item, path);
   }
   const flat = new Map<ByteString, FlatEntry>();
-  for (const [path, item] of eachItem(root)) {
+  for (const [path, item] of tree.items()) {
     const sharedWith = shared.has(item) ? first.get(item) : undefined;
-    flat.set(path, { ...flatEntry(item.header, item.file), ...(sharedWith === undefined ? {} : { sharedWith }) });
+    flat.set(path, { ...flatEntry(item), ...(sharedWith === undefined ? {} : { sharedWith }) });
   }
   return flat;
 }
 
-function flatEntry(header: TarHeader, file: File): FlatEntry {
+function flatEntry({ header, file }: TreeItem<string>): FlatEntry {
   const { type, mode, uid, gid, size, mtime } = header;
   return {
     type: type as FlatEntry["type"],
@@ -113,7 +67,7 @@ function flatEntry(header: TarHeader, file: File): FlatEntry {
     gid,
     size,
     mtime,
-    ...(type === "file" ? { sha256: file.sha256 } : {}),
+    ...(file === undefined ? {} : { sha256: file }),
     ...(type === "symlink" ? { linkname: header.linkname } : {}),
     ...(type === "character" || type === "block" ? { device: `${header.major}:${header.minor}` } : {}),
     xattrs: Object.fromEntries(

@@ -32,6 +32,8 @@ export {
   layerFromTar,
   readyBlob,
 } from "./layer.ts";
+export type { LayerTree, TreeItem } from "./layer-tree.ts";
+export { readLayers, treeOf } from "./layer-tree.ts";
 export type { Index, Manifest, ManifestSpec } from "./manifest.ts";
 export { buildIndex, buildManifest, parseIndex, parseManifest } from "./manifest.ts";
 export type { Compression } from "./media-type.ts";

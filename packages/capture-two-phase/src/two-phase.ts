@@ -73,8 +73,9 @@ function failedEarlier(
   const earlierFailure = { unit, step: result.step, result };
   const reexecuted = reexecutedBefore + result.step + 1;
   const label = unit.steps[result.step]?.label ?? unit.id;
-  const note = `Run again, the build failed earlier than before, in "${label}" with exit code ${result.exit.code}; this is the state of that failure.`;
+  const what = `Run again, the build failed earlier than before, in "${label}" with exit code ${result.exit.code}`;
   if (!("unavailable" in result.atFailure)) {
+    const note = `${what}; this is what that step left.`;
     return { snapshot: result.atFailure, state: "at-failure", reexecuted, exact: true, note, earlierFailure };
   }
   const first = result.step === 0;
@@ -83,7 +84,7 @@ function failedEarlier(
     state: first ? "before" : "before-unit",
     reexecuted,
     exact: first,
-    note,
+    note: `${what}; this is the state before it, what it left cannot be had: ${result.atFailure.unavailable}.`,
     earlierFailure,
   };
 }

@@ -1,1 +1,23 @@
-export {};
+// For users: suites that hold an implementation to its contract.
+export type { CaptureSuiteOptions } from "./capture-suite.ts";
+export { captureSuite } from "./capture-suite.ts";
+// For implementers: fakes and parts for tests of their own.
+export type { LayeredImageParts } from "./layered-image.ts";
+export { layeredImage } from "./layered-image.ts";
+export { testStep, testUnit } from "./plan-parts.ts";
+export type { RandomDebugImageOptions } from "./random-debug-image.ts";
+export { randomDebugImage } from "./random-debug-image.ts";
+export type { SuiteOutcome } from "./run-suite.ts";
+export { runSuite } from "./run-suite.ts";
+export type { FailedScriptedBuild } from "./scripted/failed-build.ts";
+export { contents, failedScriptedBuild } from "./scripted/failed-build.ts";
+export type {
+  ScriptedCall,
+  ScriptedEngine,
+  ScriptedEngineOptions,
+  StepRun,
+  StepScript,
+} from "./scripted/scripted-engine.ts";
+export { scriptedEngine } from "./scripted/scripted-engine.ts";
+export type { WorkingTree } from "./scripted/tree.ts";
+export type { SuiteTest, SuiteTestContext } from "./suite-test.ts";

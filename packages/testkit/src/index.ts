@@ -1,12 +1,21 @@
 // For users: suites that hold an implementation to its contract.
 export type { CaptureSuiteOptions } from "./capture-suite.ts";
 export { captureSuite } from "./capture-suite.ts";
+export type { ExporterSubject, ExporterSuiteOptions } from "./exporter-suite.ts";
+export { exporterSuite, testExportContext } from "./exporter-suite.ts";
 // For implementers: fakes and parts for tests of their own.
 export type { LayeredImageParts } from "./layered-image.ts";
 export { layeredImage } from "./layered-image.ts";
 export { testStep, testUnit } from "./plan-parts.ts";
 export type { RandomDebugImageOptions } from "./random-debug-image.ts";
 export { randomDebugImage } from "./random-debug-image.ts";
+export type { ArchivedImage, ArrivedImage } from "./read-image-archive.ts";
+export { readImageArchive } from "./read-image-archive.ts";
+export type { AccessOptions } from "./registry/access.ts";
+export type { Reply } from "./registry/exchange.ts";
+export type { Fault, Misbehaviour } from "./registry/faults.ts";
+export type { MemoryRegistry, MemoryRegistryOptions, SeenRequest } from "./registry/memory-registry.ts";
+export { startMemoryRegistry } from "./registry/memory-registry.ts";
 export type { SuiteOutcome } from "./run-suite.ts";
 export { runSuite } from "./run-suite.ts";
 export type { FailedScriptedBuild } from "./scripted/failed-build.ts";

@@ -2,7 +2,11 @@ import { type RegistryRequest, type Reply, refuse, reply } from "./exchange.ts";
 import { newUpload, type Store, type StoredRepository, sha256, type Upload } from "./store.ts";
 
 /** `GET`, `HEAD` and `DELETE` of `/v2/<name>/blobs/<digest>`. */
-export async function blobRoute(request: RegistryRequest, repository: StoredRepository, digest: string): Promise<Reply> {
+export async function blobRoute(
+  request: RegistryRequest,
+  repository: StoredRepository,
+  digest: string,
+): Promise<Reply> {
   const blob = repository.blobs.get(digest);
   if (blob === undefined) return refuse(404, "BLOB_UNKNOWN", "blob unknown to registry");
   if (request.method === "DELETE") {
@@ -45,11 +49,7 @@ export async function openUpload(
   if (mount !== null) {
     const from = query.get("from");
     const source =
-      from === null
-        ? store.findBlob(mount)
-        : mayMount(from)
-          ? store.repository(from).blobs.get(mount)
-          : undefined;
+      from === null ? store.findBlob(mount) : mayMount(from) ? store.repository(from).blobs.get(mount) : undefined;
     if (source !== undefined) {
       repository.blobs.set(mount, source);
       return created(name, mount);

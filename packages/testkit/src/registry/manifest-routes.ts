@@ -40,8 +40,11 @@ async function put(
   }
   const manifest = parse(content);
   if (manifest === undefined) return refuse(400, "MANIFEST_INVALID", "the manifest is not a JSON object");
-  const missing = manifest.references.find((wanted) => !repository.blobs.has(wanted) && !repository.manifests.has(wanted));
-  if (missing !== undefined) return refuse(404, "MANIFEST_BLOB_UNKNOWN", `the manifest names ${missing}, which is not here`);
+  const missing = manifest.references.find(
+    (wanted) => !repository.blobs.has(wanted) && !repository.manifests.has(wanted),
+  );
+  if (missing !== undefined)
+    return refuse(404, "MANIFEST_BLOB_UNKNOWN", `the manifest names ${missing}, which is not here`);
   const mediaType = request.headers["content-type"] ?? manifest.mediaType ?? "";
   repository.manifests.set(digest, { mediaType, content });
   if (reference !== digest) repository.tags.set(reference, digest);

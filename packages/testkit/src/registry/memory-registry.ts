@@ -123,10 +123,10 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
 
 const namePattern = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*";
 const routes = {
-  blob: new RegExp(`^/v2/(${namePattern})/blobs/([a-z0-9]+:[0-9a-f]+)$`),
+  blob: new RegExp(`^/v2/(${namePattern})/blobs/([a-z0-9]+:[0-9a-z]+)$`),
   uploads: new RegExp(`^/v2/(${namePattern})/blobs/uploads/?$`),
   upload: new RegExp(`^/v2/(${namePattern})/blobs/uploads/([0-9a-f-]{36})$`),
-  manifest: new RegExp(`^/v2/(${namePattern})/manifests/([A-Za-z0-9_][A-Za-z0-9._-]{0,127}|[a-z0-9]+:[0-9a-f]+)$`),
+  manifest: new RegExp(`^/v2/(${namePattern})/manifests/([A-Za-z0-9_][A-Za-z0-9._-]{0,127}|[a-z0-9]+:[0-9a-z]+)$`),
   tags: new RegExp(`^/v2/(${namePattern})/tags/list$`),
 };
 

@@ -1,5 +1,6 @@
 // For users: from a recipe to a plan.
-export type { CompiledRecipe, CompileOptions, Recipe } from "./compile-recipe.ts";
+export type { CompileOptions } from "./compile-options.ts";
+export type { CompiledRecipe, Recipe } from "./compile-recipe.ts";
 export { compileRecipe } from "./compile-recipe.ts";
 // For implementers: pipelines from elsewhere.
 export type { EnvironmentAdditions } from "./environment-request.ts";

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { MelangeError } from "@melange2/core";
-import { type CompiledRecipe, type CompileOptions, compileRecipe } from "./compile-recipe.ts";
+import type { CompileOptions } from "./compile-options.ts";
+import { type CompiledRecipe, compileRecipe } from "./compile-recipe.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
 export interface ReadOptions extends Omit<CompileOptions, "file" | "text" | "pipelines"> {

@@ -1,0 +1,83 @@
+import { MelangeError } from "@melange2/core";
+import { architecture, architectures } from "./architecture.ts";
+import { applyBuildOptions } from "./build-options.ts";
+import type { CompileOptions } from "./compile-options.ts";
+import { mainVariables } from "./compile-variables.ts";
+import { expandRecipe } from "./expand.ts";
+import { loadReplaceAll, type ReplaceAll } from "./go-regexp.ts";
+import { compilePipelines, type RecipePipelines } from "./recipe-pipelines.ts";
+import { type RecipeSource, recipe as recipeDecoder } from "./schema.ts";
+import { type Problems, recipeError, type SourceFile, sourceFile } from "./source.ts";
+import { validateRecipe } from "./validate.ts";
+import { parseYaml } from "./yaml-document.ts";
+
+/** A recipe read, expanded and, where it is for this architecture, with its pipelines compiled. */
+export interface PreparedRecipe {
+  readonly file: SourceFile;
+  /** apk name. */
+  readonly arch: string;
+  readonly recipe: RecipeSource;
+  /** Or why there is nothing to build. */
+  readonly pipelines: RecipePipelines | { readonly skipped: string };
+}
+
+/** Rejects with code `recipe` after the stage (reading, expanding) that found problems; those of compiling stay in `problems`. */
+export async function prepareRecipe(options: CompileOptions, problems: Problems): Promise<PreparedRecipe> {
+  const target = architecture(options.arch);
+  if (!target) {
+    throw new MelangeError("usage", `there is no architecture "${options.arch}"`, {
+      hint: `Known: ${architectures.join(", ")}.`,
+    });
+  }
+  const file = sourceFile(options.file, options.text);
+  const source = readSource(file, problems);
+  const replaceAll = source["var-transforms"].length > 0 ? await loadReplaceAll() : withoutTransforms;
+  const expanded = expandRecipe(source, replaceAll, problems);
+  validateRecipe(expanded, problems);
+  throwProblems(file, problems);
+  const { arch } = target;
+  const skipped = otherArchitectures(expanded, arch, problems);
+  if (skipped) return { file, arch, recipe: expanded, pipelines: { skipped } };
+
+  const buildOptions = options.buildOptions ?? [];
+  const recipe = applyBuildOptions(expanded, buildOptions, problems);
+  const naming = { architecture: target, libc: options.libc ?? "gnu", buildOptions };
+  const variables = mainVariables(recipe, naming, replaceAll, problems);
+  return { file, arch, recipe, pipelines: compilePipelines(recipe, variables, options.pipelines, problems) };
+}
+
+const withoutTransforms: ReplaceAll = (input) => input;
+
+export function throwProblems(file: SourceFile, problems: Problems): void {
+  if (problems.errors.length > 0) throw recipeError(file.name, problems.errors);
+}
+
+function readSource(file: SourceFile, problems: Problems): RecipeSource {
+  const root = parseYaml(file, problems);
+  if (!root && problems.errors.length === 0) {
+    problems.error(
+      "the recipe is empty",
+      { file, start: 0, end: file.text.length },
+      {
+        hint: "A recipe begins with a package section that has a name and a version.",
+      },
+    );
+  }
+  throwProblems(file, problems);
+  const place = { file, start: 0, end: file.text.length };
+  const source = root ? recipeDecoder.decode(root, { problems, unknownKeys: "error" }) : recipeDecoder.zero(place);
+  throwProblems(file, problems);
+  return source;
+}
+
+/** Why the recipe is not built for `arch`, or undefined. */
+function otherArchitectures(recipe: RecipeSource, arch: string, problems: Problems): string | undefined {
+  const targets = recipe.package["target-architecture"];
+  const names = targets.map((each) => each.value);
+  if (targets[0] && names.length === 1 && names[0] === "all") {
+    problems.warn('the target architecture "all" is deprecated', targets[0].place, { hint: "Leave the list out." });
+    return undefined;
+  }
+  if (names.length === 0 || names.includes(arch)) return undefined;
+  return `${recipe.package.name.value} is not built for ${arch}, only for ${names.join(", ")}`;
+}

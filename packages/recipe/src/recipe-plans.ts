@@ -1,0 +1,165 @@
+import type { EnvironmentRequest, Mount, Plan, PlannedPackage, Unit } from "@melange2/core";
+import { sortedSet } from "./byte-order.ts";
+import type { CompileOptions } from "./compile-options.ts";
+import { type CompiledStep, neededPackages, workspace } from "./compile-steps.ts";
+import { packageDirectory } from "./compile-variables.ts";
+import {
+  checkEnvironment,
+  type EnvironmentAdditions,
+  environmentRequest,
+  environmentVariables,
+  processEnvironment,
+  stepUser,
+} from "./environment-request.ts";
+import { plain } from "./plain.ts";
+import type { RecipePipelines } from "./recipe-pipelines.ts";
+import type { RecipeSource, TestSource } from "./schema.ts";
+import type { Problems, SourceFile } from "./source.ts";
+import { planSteps, type StepSetting, unitsOf } from "./step-plan.ts";
+
+/** A recipe with its compiled pipelines, and how it is to be built. */
+export interface PlanSetting {
+  readonly file: SourceFile;
+  readonly arch: string;
+  readonly options: CompileOptions;
+  readonly recipe: RecipeSource;
+  readonly pipelines: RecipePipelines;
+  readonly problems: Problems;
+}
+
+const buildEnvironment = "build";
+
+export function buildPlan(setting: PlanSetting): Plan {
+  const { options, recipe, pipelines, problems } = setting;
+  const name = recipe.package.name.value;
+  checkEnvironment(recipe.environment, problems);
+  const request = environmentRequest(
+    recipe.environment,
+    [
+      ...plain(recipe.environment.contents.packages),
+      ...neededPackages(pipelines.main),
+      ...pipelines.subpackages.flatMap(({ steps }) => neededPackages(steps)),
+    ],
+    additionsOf(options),
+    [packageDirectory(name)],
+  );
+  const variables = environmentVariables(options.environment ?? {}, recipe.environment);
+  const common = {
+    ...commonSetting(setting),
+    env: processEnvironment(variables, options.sourceDateEpoch ?? 0),
+    user: stepUser(request, recipe.environment, problems),
+  };
+  const main = planSteps(pipelines.main, { ...common, idPrefix: "main", package: name, directories: [] });
+  const subpackages = pipelines.subpackages
+    .filter(({ included }) => included)
+    .flatMap(({ source, steps }) =>
+      planSteps(steps, {
+        ...common,
+        idPrefix: `sub.${source.name.value}`,
+        package: source.name.value,
+        // Not before its turn: the pipelines that split packages look at which directories there are.
+        directories: [packageDirectory(source.name.value)],
+      }),
+    );
+  return {
+    ...planHead(setting),
+    environments: { [buildEnvironment]: request },
+    units: unitsOf([...main, ...subpackages], buildEnvironment),
+  };
+}
+
+export function testPlan(setting: PlanSetting): Plan {
+  const { recipe, pipelines } = setting;
+  const tests = [
+    { name: recipe.package.name.value, idPrefix: "test", test: recipe.test, steps: pipelines.mainTest },
+    ...pipelines.subpackages
+      .filter(({ included }) => included)
+      .map(({ source, test }) => ({
+        name: source.name.value,
+        idPrefix: `subtest.${source.name.value}`,
+        test: source.test,
+        steps: test,
+      })),
+  ];
+  const environments: Record<string, EnvironmentRequest> = {};
+  const units: Unit[] = [];
+  for (const { name, idPrefix, test, steps } of tests) {
+    if (!test) continue;
+    const planned = planTest(name, idPrefix, test, steps, setting);
+    if (planned.unit.steps.length === 0) continue;
+    environments[planned.unit.environment] = planned.request;
+    units.push(planned.unit);
+  }
+  return { ...planHead(setting), environments, units };
+}
+
+function planTest(
+  name: string,
+  idPrefix: string,
+  test: TestSource,
+  compiled: readonly CompiledStep[],
+  setting: PlanSetting,
+): { readonly unit: Unit; readonly request: EnvironmentRequest } {
+  const { options, recipe, problems } = setting;
+  checkEnvironment(test.environment, problems);
+  const packages = sortedSet([...plain(test.environment.contents.packages), ...neededPackages(compiled), name]);
+  const request = environmentRequest(test.environment, packages, additionsOf(options), []);
+  const variables = {
+    ...environmentVariables(options.environment ?? {}, recipe.environment),
+    ...plain(test.environment.environment),
+  };
+  const steps = planSteps(compiled, {
+    ...commonSetting(setting),
+    idPrefix,
+    package: name,
+    // Tests have no SOURCE_DATE_EPOCH.
+    env: processEnvironment(variables, undefined),
+    user: stepUser(request, test.environment, problems),
+    directories: [],
+  });
+  return { unit: { id: idPrefix, steps, environment: `test:${name}` }, request };
+}
+
+function additionsOf({ additions }: CompileOptions): EnvironmentAdditions {
+  return { packages: [], repositories: [], keyring: [], ...additions };
+}
+
+function commonSetting({
+  options,
+  recipe,
+}: PlanSetting): Pick<StepSetting, "secretEnv" | "capabilities" | "mounts" | "timeout" | "debug"> {
+  const limits = [recipe.package.timeout, options.stepTimeout ?? 0].filter((seconds) => seconds > 0);
+  const mounts: readonly Mount[] =
+    options.cacheDirectory === undefined
+      ? []
+      : [{ kind: "cache", source: options.cacheDirectory, target: "/var/cache/melange" }];
+  return {
+    secretEnv: options.secretEnv ?? [],
+    capabilities: { add: plain(recipe.capabilities.add), drop: plain(recipe.capabilities.drop) },
+    mounts,
+    timeout: limits.length > 0 ? Math.min(...limits) : undefined,
+    debug: options.debug ?? false,
+  };
+}
+
+function planHead({ file, arch, recipe, pipelines }: PlanSetting): Omit<Plan, "environments" | "units"> {
+  const { name, version, epoch, description } = recipe.package;
+  const planned = (packageName: string, text: string): PlannedPackage => ({
+    name: packageName,
+    version: version.value,
+    epoch,
+    description: text,
+    directory: packageDirectory(packageName),
+  });
+  const main = planned(name.value, description.value);
+  const subpackages = pipelines.subpackages
+    .filter(({ included }) => included)
+    .map(({ source }) => planned(source.name.value, source.description.value));
+  return {
+    recipe: { file: file.name, text: file.text },
+    package: main,
+    packages: [main, ...subpackages],
+    arch,
+    workspace,
+  };
+}

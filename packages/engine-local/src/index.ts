@@ -1,1 +1,4 @@
-export {};
+import { localEngine } from "./engine.ts";
+
+export default localEngine;
+export { localEngine };

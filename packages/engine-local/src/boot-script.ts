@@ -1,0 +1,145 @@
+import type { Mount } from "@melange2/core";
+import type { Host, Tool } from "./host.ts";
+import { type OverlayDirectories, overlayOptions } from "./overlay-options.ts";
+import { mountTable, type SessionDirectory } from "./session-directory.ts";
+import { shellQuote, shellWords } from "./shell-quote.ts";
+
+/** A root to be made: what is below, where changes go, what is mounted into it. */
+export interface RootPlan {
+  readonly directories: OverlayDirectories;
+  readonly network: "host" | "none";
+  readonly mounts: readonly Pick<Mount, "source" | "target">[];
+  /** A terminal of the host, to be the sandbox's console. */
+  readonly console?: string | undefined;
+  /** Give the layer's root directory owner and mode of the one below: a layer's root becomes the image's `/`. */
+  readonly adoptRootFrom?: string | undefined;
+  /** Set: commands may be {@link nestedCommand}; a name for a file, where nothing is yet. */
+  readonly nested?: string | undefined;
+}
+
+/** What process 1 says on descriptor 3, one line each; {@link parseReport} reads it. */
+export type Report =
+  | { readonly event: "ready" }
+  | { readonly event: "start"; readonly step: number }
+  | { readonly event: "end"; readonly step: number; readonly code: number };
+
+export function parseReport(line: string): Report | undefined {
+  const [event, step, code] = line.split(" ");
+  if (event === "ready") return { event };
+  if (event === "start") return { event, step: Number(step) };
+  if (event === "end") return { event, step: Number(step), code: Number(code) };
+  return undefined;
+}
+
+/**
+ * Shell text for process 1 of fresh namespaces: mounts the overlay, makes a root of it and moves it over `/`. Process 1 keeps
+ * the host's root as its own, which is where it finds its tools; what it starts in the sandbox goes through chroot.
+ * Whatever fails in here is the engine's failure, not a step's.
+ */
+export function bootText(host: Host, session: SessionDirectory, plan: RootPlan): string {
+  const mount = shellQuote(host.tool("mount"));
+  const root = shellQuote(session.mountPoint);
+  const inSession = (name: string) => shellQuote(`${session.path}/${name}`);
+  const table = (resolvConf: boolean, hosts: boolean) => inSession(mountTable(resolvConf, hosts));
+  const lines = [
+    ...overlayText(host, session, plan.directories, plan.adoptRootFrom),
+    // A symlink here would lead the mounts below out of the root.
+    'for name in dev proc sys etc tmp; do { [ -d "$name" ] && [ ! -L "$name" ]; } || refuse "/$name is no directory in this environment"; done',
+    `${mount} -n -a -T ${inSession("fstab1")}`,
+    `${shellQuote(host.tool("cp"))} -a ${inSession("dev")}/. dev/`,
+    'plain() { [ -f "$1" ] && [ ! -L "$1" ]; }',
+    plan.network === "host"
+      ? `if plain etc/resolv.conf; then if plain etc/hosts; then table=${table(true, true)}; else table=${table(true, false)}; fi; elif plain etc/hosts; then table=${table(false, true)}; else table=${table(false, false)}; fi`
+      : `if plain etc/hosts; then table=${table(false, true)}; else table=${table(false, false)}; fi`,
+    `${mount} -n -a -T "$table"`,
+    ...plan.mounts.flatMap((one) => bindText(mount, root, one)),
+    ...(plan.console === undefined
+      ? []
+      : [": > dev/console", `${mount} -n --bind ${shellQuote(plan.console)} dev/console`]),
+    ...(plan.network === "none" ? [`${shellQuote(host.tool("ip"))} link set lo up`] : []),
+    ...(plan.nested === undefined ? [] : nestedText(host, plan.nested)),
+    `${mount} -n --move . /`,
+    "echo ready >&3",
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** Shell text that leaves the shell in the root of a mounted overlay, which only its namespace sees. */
+export function overlayText(
+  host: Host,
+  session: SessionDirectory,
+  directories: OverlayDirectories,
+  adoptRootFrom?: string,
+): readonly string[] {
+  const { upper } = directories;
+  return [
+    "set -eu",
+    "umask 022",
+    'refuse() { echo "$1" >&2; exit 70; }',
+    `cd ${shellQuote(session.layers)}`,
+    ...(adoptRootFrom === undefined || upper === undefined
+      ? []
+      : [`${shellQuote(host.tool("chown"))} --reference=${adoptRootFrom} ${upper.files}`]),
+    `${shellQuote(host.tool("mount"))} -n -t overlay -o ${overlayOptions(host, directories)} overlay ${shellQuote(session.mountPoint)}`,
+    `cd ${shellQuote(session.mountPoint)}`,
+  ];
+}
+
+/** A mount point is looked up step by step, so that no link of the environment leads it to a place on the host. */
+function bindText(mount: string, root: string, bind: Pick<Mount, "source" | "target">): readonly string[] {
+  const target = shellQuote(`./${bind.target}`);
+  const leadsOut = shellQuote(`the mount point ${bind.target} leads out of the environment through a link`);
+  return [
+    `[ -d ${target} ] || mkdir -p ${target}`,
+    `cd -P ${target}`,
+    `case $PWD/ in ${root}/*) ;; *) refuse ${leadsOut} ;; esac`,
+    `${mount} -n --bind -o nosuid,nodev ${shellQuote(bind.source)} "$PWD"`,
+    `cd ${root}`,
+  ];
+}
+
+/** One step for {@link stepsText}: the words that run it, and where its output goes. */
+export interface StepProcess {
+  readonly argv: readonly string[];
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Shell text that runs steps one after another in one process tree, up to the first that fails. What they leave running ends with process 1. */
+export function stepsText(steps: readonly StepProcess[]): string {
+  const calls = steps.map(
+    (step, index) => `step ${index} ${shellQuote(step.stdout)} ${shellQuote(step.stderr)} ${shellWords(step.argv)}\n`,
+  );
+  return `step() {
+  index=$1 out=$2 err=$3 code=0
+  shift 3
+  echo "start $index" >&3
+  "$@" </dev/null >"$out" 2>"$err" 3>&- || code=$?
+  echo "end $index $code" >&3
+  [ "$code" = 0 ] || exit 0
+}
+${calls.join("")}`;
+}
+
+/** The word before a command that is to run in the {@link nestedText} namespace. */
+export const nestedCommand = "nested";
+
+/**
+ * Makes one more user namespace with the same ids and defines `nested`, which runs a command in it with a mount namespace of
+ * its own. Mounts copied into that are locked together, so no capability there can take the root away and bare the host's.
+ * The kernel refuses a new user namespace once the root has moved, hence a process that holds it from before.
+ */
+function nestedText(host: Host, holderFifo: string): readonly string[] {
+  const tool = (name: Tool) => shellQuote(host.tool(name));
+  const held = shellQuote(holderFifo);
+  return [
+    `${tool("mkfifo")} -m 600 ${held}`,
+    `${tool("unshare")} -U -- /bin/sh -c 'echo >"$1"; exec "$2" infinity' sh ${held} ${tool("sleep")} 3>&- &`,
+    "holder=$!",
+    `read -r _ <${held}`,
+    "for map in uid_map gid_map; do lines=",
+    'while read -r first _ count; do lines="$lines$first $first $count',
+    '"; done <"proc/self/$map"; printf %s "$lines" >"proc/$holder/$map"; done',
+    `nested() { ${tool("nsenter")} "--user=proc/$holder/ns/user" --preserve-credentials -- ${tool("unshare")} -m --propagation slave -- "$@"; }`,
+  ];
+}

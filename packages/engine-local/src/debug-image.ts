@@ -1,0 +1,140 @@
+import { join } from "node:path";
+import type {
+  Compression,
+  DebugImage,
+  Delivered,
+  DeliverOptions,
+  ImageSpec,
+  Layer,
+  LocalImage,
+  Target,
+} from "@melange2/core";
+import {
+  type Blob,
+  blobFromFile,
+  buildImageConfig,
+  byteString,
+  compressLayer,
+  layerFromTar,
+  readyBlob,
+  type TarInput,
+  tarHeader,
+  writeArchive,
+  writeTar,
+} from "@melange2/oci";
+import { fromOci, throwIfAborted } from "./foreign-errors.ts";
+import { type ImageLayers, imageLayers } from "./image-layers.ts";
+import { type LayerBlob, layerBlob, layerFile } from "./layer-blobs.ts";
+import { newLayerId } from "./layer-store.ts";
+import type { LocalSnapshot } from "./local-snapshot.ts";
+import type { WorkSpace } from "./work-space.ts";
+
+/** A state and what is said about it, as an image: the base's layers, one for each step, and one of files on top. */
+export function debugImage(space: WorkSpace, at: LocalSnapshot, spec: ImageSpec): DebugImage {
+  return {
+    spec,
+    async deliver(target, options) {
+      return target.kind === "archive" ? guarded(() => deliverArchive(space, at, spec, target, options)) : undefined;
+    },
+    open: (options) => guarded(() => openImage(space, at, spec, options)),
+  };
+}
+
+async function guarded<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fromOci(error, "engine");
+  }
+}
+
+async function deliverArchive(
+  space: WorkSpace,
+  at: LocalSnapshot,
+  spec: ImageSpec,
+  target: Extract<Target, { kind: "archive" }>,
+  options: DeliverOptions,
+): Promise<Delivered> {
+  const signal = combined(space, options.signal);
+  const layers = await imageLayers(space, at, signal);
+  const blobs: LayerBlob[] = [];
+  for (const id of layers.ids) blobs.push(await layerBlob(space, id, target.compression, signal));
+  const top = spec.files.length === 0 ? undefined : await filesLayer(spec, signal);
+  const topBlob = top === undefined ? [] : [await blobOf(space, top, target.compression, signal)];
+  const diffIds = [...blobs.map(({ diffId }) => diffId), ...(top === undefined ? [] : [top.diffId])];
+  const written = await writeArchive(target.sink, {
+    config: configOf(spec, layers, diffIds).content,
+    layers: [...blobs.map(({ blob }) => blob), ...topBlob],
+    annotations: spec.annotations,
+    names: target.names,
+    signal,
+    onProgress: options.onProgress,
+  });
+  return { imageId: written.imageId, manifest: written.manifest, bytes: written.bytes };
+}
+
+async function openImage(
+  space: WorkSpace,
+  at: LocalSnapshot,
+  spec: ImageSpec,
+  options: DeliverOptions,
+): Promise<LocalImage> {
+  const signal = combined(space, options.signal);
+  const found = await imageLayers(space, at, signal);
+  const layers: Layer[] = [];
+  for (const id of found.ids) layers.push(await layerFile(space, id, signal));
+  if (spec.files.length > 0) layers.push(await filesLayer(spec, signal));
+  const { content, imageId } = configOf(
+    spec,
+    found,
+    layers.map(({ diffId }) => diffId),
+  );
+  return {
+    imageId,
+    config: content,
+    annotations: spec.annotations,
+    layers,
+    // Its bytes are the state directory's, kept there for the next time.
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+function configOf(spec: ImageSpec, layers: ImageLayers, diffIds: readonly Layer["diffId"][]) {
+  const above = diffIds.length - layers.base;
+  const base = diffIds.slice(0, layers.base).map((_, index) => `base layer ${index + 1} of ${layers.base}`);
+  const files = spec.files.length > 0 ? ["melange2: the failure record"] : [];
+  const own = spec.history.length === above ? spec.history : [...layers.words, ...files];
+  return buildImageConfig({
+    platform: spec.platform,
+    config: spec.config,
+    labels: spec.labels,
+    created: spec.created,
+    diffIds,
+    history: [...base, ...own],
+  });
+}
+
+/** The image's own files, with the time of the failure: nothing of it depends on when it is made. */
+function filesLayer(spec: ImageSpec, signal: AbortSignal): Promise<Layer> {
+  const mtime = BigInt(Date.parse(spec.created)) * 1_000_000n;
+  const entries = function* (): Iterable<TarInput> {
+    for (const { path, kind: type, mode, owner, size, open } of spec.files) {
+      const header = tarHeader({ name: byteString(path), type, mode, ...owner, size, mtime });
+      yield type === "file" ? { header, body: open() } : { header };
+    }
+  };
+  return layerFromTar(() => writeTar(entries()), signal);
+}
+
+async function blobOf(space: WorkSpace, layer: Layer, compression: Compression, signal: AbortSignal): Promise<Blob> {
+  const ready = await readyBlob(layer, compression, signal);
+  if (ready !== undefined) return ready;
+  const path = join(space.directory.path, `files-${newLayerId()}`);
+  return blobFromFile(path, await compressLayer(layer, compression, path, { signal }));
+}
+
+function combined(space: WorkSpace, signal: AbortSignal): AbortSignal {
+  const both = AbortSignal.any([space.options.signal, signal]);
+  throwIfAborted(both);
+  return both;
+}

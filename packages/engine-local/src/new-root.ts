@@ -1,0 +1,50 @@
+import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Mount } from "@melange2/core";
+import type { RootPlan } from "./boot-script.ts";
+import { newDraft } from "./layer-store.ts";
+import type { LocalSnapshot } from "./local-snapshot.ts";
+import { mountableLayers } from "./merged-layers.ts";
+import type { WorkSpace } from "./work-space.ts";
+
+/** A place for a sandbox to work in: a draft of a layer over a state. */
+export interface NewRoot {
+  /** Becomes a layer, or is dropped with the session. */
+  readonly draft: string;
+  readonly plan: RootPlan;
+}
+
+export async function newRoot(
+  space: WorkSpace,
+  from: LocalSnapshot,
+  mounts: readonly Pick<Mount, "source" | "target">[],
+  signal: AbortSignal,
+): Promise<NewRoot> {
+  const { directory, store } = space;
+  const layers = await mountableLayers(space, from.layers, signal);
+  const draft = newDraft(directory.path);
+  const name = basename(draft);
+  mkdirSync(`${draft}.work`, { mode: 0o700 });
+  const top = layers.at(-1);
+  const adopted = top === undefined ? undefined : statSync(store.files(top));
+  if (adopted !== undefined) chmodSync(join(draft, "fs"), adopted.mode & 0o7777);
+  const sameOwner = adopted === undefined || (adopted.uid === process.getuid?.() && adopted.gid === process.getgid?.());
+  for (const { target } of mounts) mkdirSync(join(directory.skeleton, target), { recursive: true });
+  return {
+    draft,
+    plan: {
+      directories: {
+        lowers: [...layers.map(directory.shortName).reverse(), "s"],
+        upper: { files: `../${name}/fs`, work: `../${name}.work` },
+      },
+      network: space.options.network ? "host" : "none",
+      mounts,
+      ...(sameOwner || top === undefined ? {} : { adoptRootFrom: directory.shortName(top) }),
+    },
+  };
+}
+
+/** A file beside a draft, private, gone with the session. */
+export function besideDraft(draft: string, suffix: string): string {
+  return join(dirname(draft), `${basename(draft)}.${suffix}`);
+}

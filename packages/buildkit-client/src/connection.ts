@@ -1,0 +1,206 @@
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import type { Duplex } from "node:stream";
+import type { DescService } from "@bufbuild/protobuf";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport, type GrpcTransportOptions } from "@connectrpc/connect-node";
+import { BuildkitError, isBuildkitError } from "./error.ts";
+import { Control } from "./gen/control_pb.ts";
+import { translateError } from "./translate.ts";
+import type { Transport } from "./transport/transport.ts";
+
+/** One HTTP/2 connection to a daemon. It is never re-opened: sessions and jobs do not survive it. */
+export interface Connection {
+  readonly address: string;
+  client<S extends DescService>(service: S): Client<S>;
+  /** Runs a request and translates what it throws; `what` names it in messages. */
+  call<T>(what: string, signal: AbortSignal | undefined, request: () => Promise<T>): Promise<T>;
+  /** While the result is not called, silence of the daemon ends the connection within 10 s. */
+  watch(): () => void;
+  /** Ends everything that is still going on, and the transport. */
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  readonly signal?: AbortSignal;
+  /** How long the daemon may take to answer, 8 s by default. */
+  readonly timeoutMs?: number;
+}
+
+/** Opens the transport and asks the daemon something, so that a connection that is returned is one that works. */
+export async function openConnection(transport: Transport, options: ConnectOptions): Promise<Connection> {
+  const timeoutMs = options.timeoutMs ?? 8_000;
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
+  let connection: Connection | undefined;
+  try {
+    connection = createConnection(transport, await dial(transport, signal));
+    await connection.client(Control).listWorkers({}, { signal });
+    return connection;
+  } catch (error) {
+    const reason = connection === undefined ? error : await lossOf(connection, error);
+    await connection?.close();
+    if (options.signal?.aborted === true) {
+      throw translateError(error, `connecting to ${transport.address}`, { signal: options.signal, lost: undefined });
+    }
+    const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(reason);
+    throw new BuildkitError(
+      "unreachable",
+      `No BuildKit daemon at ${transport.address}: tried ${transport.attempt}: ${why}`,
+      {
+        hint: transport.advice,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** A transport that does not heed its signal is left behind, and closed should it come after all. */
+async function dial(transport: Transport, signal: AbortSignal): Promise<Duplex> {
+  const attempt = transport.dial(signal);
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([attempt, aborted.promise]);
+  } catch (error) {
+    attempt.then((late) => late.on("error", () => {}).destroy()).catch(() => {});
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+const authority = "http://buildkit";
+const methodsHeader = "x-docker-expose-session-grpc-method";
+const windowBytes = 4 * 1024 * 1024;
+const beat = { everyMs: 3_000, patienceMs: 4_000, secondPatienceMs: 2_000 };
+
+function createConnection(transport: Transport, stream: Duplex): Connection {
+  const session = connectHttp2(authority, {
+    createConnection: () => stream,
+    settings: { enablePush: false, initialWindowSize: windowBytes },
+    // Megabytes. Node's own limit of 10 refuses streams of a busy connection.
+    maxSessionMemory: 64,
+  });
+  session.once("connect", () => session.setLocalWindowSize(4 * windowBytes));
+  let cause: unknown;
+  let lost: BuildkitError | undefined;
+  stream.on("error", (error) => {
+    cause ??= error;
+  });
+  session.on("error", (error) => {
+    cause ??= error;
+  });
+  const whyLost = (): BuildkitError | undefined => {
+    if (lost === undefined && (session.destroyed || stream.destroyed))
+      lost = lostError(transport, reasonOf(cause), cause);
+    return lost;
+  };
+  const grpc = createGrpcTransport({ baseUrl: authority, sessionManager: managerOf(session), acceptCompression: [] });
+  const control = createClient(Control, grpc);
+  const watch = createWatch(control, () => {
+    lost ??= lostError(transport, "it no longer answers", undefined);
+    session.destroy();
+  });
+  return {
+    address: transport.address,
+    client: (service) => createClient(service, grpc),
+    async call(what, signal, request) {
+      try {
+        return await request();
+      } catch (error) {
+        throw translateError(error, what, { signal, lost: whyLost() });
+      }
+    },
+    watch,
+    async close() {
+      lost ??= new BuildkitError("connection-lost", `The connection to ${transport.address} is closed`, {
+        hint: "Connect again.",
+      });
+      if (!session.destroyed) {
+        const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
+        session.destroy();
+        await closed;
+      }
+      stream.destroy();
+    },
+  };
+}
+
+/**
+ * Connect's own manager would join the values of a repeated header into one, which a daemon takes for one method with
+ * an odd name. This one sends that header once per method.
+ */
+function managerOf(session: ClientHttp2Session): GrpcTransportOptions["sessionManager"] & {} {
+  return {
+    authority,
+    async request(method, path, headers, options) {
+      const methods = headers[methodsHeader];
+      const split = typeof methods === "string" ? { [methodsHeader]: methods.split(", ") } : {};
+      const stream = session.request({ ...headers, ...split, ":method": method, ":path": path }, options);
+      // A daemon may reset a stream after Connect has stopped to listen: a definition that is too large, for one.
+      stream.on("error", () => {});
+      return stream;
+    },
+    notifyResponseByteRead() {},
+  };
+}
+
+/**
+ * Asks the daemon something cheap while work is going on. Not by HTTP/2 pings: daemons take frequent ones for abuse
+ * and close the connection.
+ */
+function createWatch(control: Client<typeof Control>, onSilence: () => void): () => () => void {
+  let watchers = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const silent = async (timeoutMs: number) => {
+    try {
+      await control.listWorkers({}, { timeoutMs });
+      return false;
+    } catch (error) {
+      return ConnectError.from(error).code === Code.DeadlineExceeded;
+    }
+  };
+  const tick = async () => {
+    // Asked twice, because a process that was itself stopped or busy finds its timer due before the answer is read.
+    if ((await silent(beat.patienceMs)) && (await silent(beat.secondPatienceMs))) onSilence();
+    else if (watchers > 0) schedule();
+  };
+  const schedule = () => {
+    timer = setTimeout(tick, beat.everyMs).unref();
+  };
+  return () => {
+    if (watchers++ === 0) {
+      clearTimeout(timer);
+      schedule();
+    }
+    let watching = true;
+    return () => {
+      if (!watching) return;
+      watching = false;
+      if (--watchers === 0) clearTimeout(timer);
+    };
+  };
+}
+
+function lostError(transport: Transport, reason: string, cause: unknown): BuildkitError {
+  return new BuildkitError("connection-lost", `The connection to ${transport.address} was lost: ${reason}`, {
+    hint: transport.advice,
+    cause,
+  });
+}
+
+/** What ended the connection tells more than what the request that was going on says. */
+async function lossOf(connection: Connection, error: unknown): Promise<unknown> {
+  try {
+    return await connection.call("the first request", undefined, () => Promise.reject(error));
+  } catch (translated) {
+    return isBuildkitError(translated) && translated.cause !== undefined ? translated.cause : translated;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error === undefined) return "it closed the connection";
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join("; ");
+  return error instanceof Error && error.message !== "" ? error.message : String(error);
+}

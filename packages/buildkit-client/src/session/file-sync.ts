@@ -1,0 +1,69 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import type { FileSync } from "../gen/filesync_pb.ts";
+import { type Packet, Packet_PacketType, PacketSchema } from "../gen/fsutil_pb.ts";
+import { createQueue } from "../queue.ts";
+import { inWireOrder, type Tree, type TreeEntry } from "../tree/entry.ts";
+import { statOf } from "../tree/stat.ts";
+import type { Report } from "./session.ts";
+
+const chunkBytes = 32 * 1024;
+
+/** Sends the registered trees, each whole. */
+export function serveTrees(trees: Readonly<Record<string, Tree>>, report: Report): ServiceImpl<typeof FileSync> {
+  return {
+    diffCopy: (packets, context) => {
+      const name = context.requestHeader.get("dir-name") ?? "";
+      const tree = Object.hasOwn(trees, name) ? trees[name] : undefined;
+      if (tree === undefined) throw new ConnectError(`no directory is served as "${name}"`, Code.NotFound);
+      for (const filter of ["include-patterns", "exclude-patterns", "followpaths"]) {
+        if (context.requestHeader.has(filter)) {
+          throw new ConnectError(`"${name}" is served whole: ${filter} cannot be asked for`, Code.InvalidArgument);
+        }
+      }
+      return report.stream(context.signal, send(tree, packets));
+    },
+  };
+}
+
+async function* send(tree: Tree, packets: AsyncIterable<Packet>): AsyncGenerator<Packet> {
+  const entries: readonly TreeEntry[] = inWireOrder(await Array.fromAsync(tree.entries()));
+  const requests = createQueue<number>();
+  let failure: unknown;
+  // The daemon asks for files while it is still being told what there is.
+  const reading = (async () => {
+    for await (const packet of packets) {
+      if (packet.type === Packet_PacketType.PACKET_REQ) void requests.push(packet.ID);
+      else if (packet.type === Packet_PacketType.PACKET_ERR) throw new Error(new TextDecoder().decode(packet.data));
+      else if (packet.type === Packet_PacketType.PACKET_FIN) return;
+    }
+  })()
+    .catch((error) => {
+      failure = error;
+    })
+    .finally(() => requests.end());
+  for (const entry of entries) yield create(PacketSchema, { type: Packet_PacketType.PACKET_STAT, stat: statOf(entry) });
+  yield create(PacketSchema, { type: Packet_PacketType.PACKET_STAT });
+  for await (const ID of requests) {
+    const entry = entries[ID];
+    if (entry?.type !== "file")
+      throw new ConnectError(`entry ${ID} is not a file that was offered`, Code.InvalidArgument);
+    yield* sendFile(ID, entry);
+  }
+  await reading;
+  if (failure !== undefined) throw failure;
+  yield create(PacketSchema, { type: Packet_PacketType.PACKET_FIN });
+}
+
+async function* sendFile(ID: number, entry: TreeEntry & { type: "file" }): AsyncGenerator<Packet> {
+  let sent = 0;
+  for await (const chunk of entry.open()) {
+    for (let start = 0; start < chunk.length; start += chunkBytes) {
+      const data = chunk.subarray(start, start + chunkBytes);
+      sent += data.length;
+      yield create(PacketSchema, { type: Packet_PacketType.PACKET_DATA, ID, data });
+    }
+  }
+  if (sent !== entry.size) throw new Error(`${entry.path} had ${entry.size} bytes and now has ${sent}`);
+  yield create(PacketSchema, { type: Packet_PacketType.PACKET_DATA, ID });
+}

@@ -1,0 +1,159 @@
+import { randomUUID } from "node:crypto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Connection } from "./connection.ts";
+import { abortedError, BuildkitError, isBuildkitError } from "./error.ts";
+import { Control, type SolveRequestSchema } from "./gen/control_pb.ts";
+import type { ByteSink } from "./session/file-send.ts";
+import { openSession, type Received, type Served, type Session } from "./session/session.ts";
+import { followStatus, type StatusEvent, type StatusFollower } from "./status.ts";
+
+/** What becomes of the result. `attributes` are the exporter's own: `name`, `push`, `compression`, … */
+export type Export =
+  | {
+      /** One file: `docker` and `oci` archives, or the tree as `tar`. */
+      readonly type: "docker" | "oci" | "tar";
+      readonly attributes?: Readonly<Record<string, string>>;
+      readonly sink: ByteSink;
+    }
+  | {
+      /** The tree, into a directory that is missing or empty. Must be the solve's only export to a directory or sink. */
+      readonly type: "local";
+      readonly attributes?: Readonly<Record<string, string>>;
+      readonly directory: string;
+    }
+  | {
+      /** Stays in the daemon or goes on from there: buildkitd's `image`, a Docker daemon's `moby`. */
+      readonly type: "image" | "moby";
+      readonly attributes?: Readonly<Record<string, string>>;
+    };
+
+export interface SolveOptions {
+  /** What this solve may take from this process; nothing by default. */
+  readonly serve?: Served;
+  /** Several need daemon 0.13. None: the result is only made, and stays in the daemon's cache. */
+  readonly exports?: readonly Export[];
+  /** `network.host`, `security.insecure`. */
+  readonly entitlements?: readonly string[];
+  /** Names the solve; random by default. */
+  readonly ref?: string;
+  readonly onStatus?: (event: StatusEvent) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface SolveResult {
+  /** What the exporters tell: `containerimage.digest`, `containerimage.config.digest`. */
+  readonly response: Readonly<Record<string, string>>;
+}
+
+/** Where daemons stop reading; old ones stop at a quarter of it. */
+const largestDefinition = 16 * 1024 * 1024;
+const lastStatusMs = 3_000;
+const failedVertexMs = 1_000;
+
+/** A solve that has begun. Whoever began it must await `result`, which settles when all is over and let go. */
+export interface RunningSolve {
+  readonly ref: string;
+  readonly result: Promise<SolveResult>;
+  readonly status: StatusFollower;
+  readonly session: Session;
+}
+
+/** Begins a solve of `definition`, or without one a job that waits for its gateway calls. */
+export function beginSolve(
+  connection: Connection,
+  definition: Uint8Array | undefined,
+  options: SolveOptions,
+): RunningSolve {
+  if (definition !== undefined) checkDefinition(definition);
+  if (options.signal?.aborted === true) throw abortedError("solve", options.signal.reason);
+  const exports = options.exports ?? [];
+  const received = receivedBy(exports);
+  const ref = options.ref ?? randomUUID();
+  const session = openSession(connection, options.serve ?? {}, received);
+  const unwatch = connection.watch();
+  const control = connection.client(Control);
+  const callOptions = options.signal === undefined ? {} : { signal: options.signal };
+  const request: MessageInitShape<typeof SolveRequestSchema> = {
+    Ref: ref,
+    Session: session.id,
+    Entitlements: [...(options.entitlements ?? [])],
+    Exporters: exports.map(({ type, attributes }) => ({ Type: type, Attrs: { ...attributes } })),
+    ...deprecatedExporter(exports),
+    ...(definition === undefined ? {} : { Definition: definition }),
+  };
+  const solving = connection.call("solve", options.signal, () => control.solve(request, callOptions));
+  const status = followStatus(control, ref, options.onStatus);
+  const result = (async () => {
+    try {
+      const { ExporterResponse } = await solving;
+      await status.finish(lastStatusMs);
+      return { response: ExporterResponse };
+    } catch (error) {
+      throw await explain(error, session, status);
+    } finally {
+      unwatch();
+      await status.finish(lastStatusMs).catch(() => {});
+      session.close();
+    }
+  })();
+  return { ref, result, status, session };
+}
+
+/** The daemon's error with what only this side knows: the failure of what it serves, the vertex of an old daemon. */
+export async function explain(error: unknown, session: Session, status: StatusFollower): Promise<unknown> {
+  if (!isBuildkitError(error) || error.code === "aborted" || error.code === "connection-lost") return error;
+  const failure = session.failure();
+  if (failure !== undefined) {
+    if (isBuildkitError(failure)) return failure;
+    const message = failure instanceof Error ? failure.message : String(failure);
+    return new BuildkitError("session", `solve: this side failed: ${message}`, {
+      hint: "The daemon did its part; see the cause.",
+      cause: failure,
+    });
+  }
+  if (error.code !== "solve-failed" && error.code !== "request") return error;
+  if (error.vertex !== undefined) return error;
+  const vertex = await status.failedVertex(failedVertexMs);
+  if (vertex === undefined) return error;
+  return new BuildkitError("solve-failed", error.message, {
+    hint: "See the log of the failed vertex.",
+    vertex,
+    exitCode: error.exitCode,
+    cause: error.cause,
+  });
+}
+
+export function checkDefinition(definition: Uint8Array): void {
+  if (definition.length === 0) {
+    throw new BuildkitError("request", "solve: the definition is empty", {
+      hint: "An empty filesystem cannot be solved; a file op that makes something can.",
+    });
+  }
+  if (definition.length > largestDefinition) {
+    throw new BuildkitError("request", `solve: the definition has ${definition.length} bytes, daemons take 16 MiB`, {
+      hint: "Copy large files from a local source instead of writing them into the graph.",
+    });
+  }
+}
+
+function receivedBy(exports: readonly Export[]): Received {
+  const sinks = new Map<number, ByteSink>();
+  const directories: string[] = [];
+  exports.forEach((one, index) => {
+    if ("sink" in one) sinks.set(index, one.sink);
+    if ("directory" in one) directories.push(one.directory);
+  });
+  if (directories.length > 1 || (directories.length === 1 && sinks.size > 0)) {
+    throw new BuildkitError("request", "solve: an export to a directory must be the only one that arrives here", {
+      hint: "Solve once for each; the second time everything is cached.",
+    });
+  }
+  return { sinks, directory: directories[0] };
+}
+
+/** The one exporter that a daemon before 0.13 reads; a newer one prefers the list. */
+function deprecatedExporter(exports: readonly Export[]): MessageInitShape<typeof SolveRequestSchema> {
+  const [only] = exports;
+  if (only === undefined || exports.length > 1) return {};
+  return { ExporterDeprecated: only.type, ExporterAttrsDeprecated: { ...only.attributes } };
+}

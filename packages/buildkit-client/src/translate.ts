@@ -1,0 +1,88 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { abortedError, BuildkitError, isBuildkitError } from "./error.ts";
+
+const vertexDetail = "github.com/moby/buildkit/errdefs.Vertex+json";
+const exitDetail = /\bExitMessage\+json$/;
+
+/**
+ * The one place where gRPC's errors become this package's. `what` names the request: `solve`, `read /etc/passwd`.
+ * `lost`: why the connection ended, if it has.
+ */
+export function translateError(error: unknown, what: string, context: ErrorContext): BuildkitError {
+  if (isBuildkitError(error)) return error;
+  if (context.signal?.aborted === true) {
+    return isBuildkitError(context.signal.reason) ? context.signal.reason : abortedError(what, context.signal.reason);
+  }
+  if (context.lost !== undefined) return context.lost;
+  const failure = ConnectError.from(error);
+  const message = `${what}: ${failure.rawMessage}`;
+  const { vertex, exitCode } = describeFailure(failure);
+  if (vertex !== undefined || exitCode !== undefined) {
+    return new BuildkitError("solve-failed", message, {
+      hint: "See the log of the failed vertex.",
+      vertex,
+      exitCode,
+      cause: error,
+    });
+  }
+  const [code, hint] = classify(failure);
+  return new BuildkitError(code, message, { hint, cause: error });
+}
+
+export interface ErrorContext {
+  readonly signal: AbortSignal | undefined;
+  readonly lost: BuildkitError | undefined;
+}
+
+/** Typed details where the daemon gives them; Docker 20.10 leaves them empty and has the exit code only in its text. */
+function describeFailure(failure: ConnectError): { vertex: string | undefined; exitCode: number | undefined } {
+  let vertex: string | undefined;
+  let exitCode: number | undefined;
+  for (const detail of failure.details) {
+    if (!("type" in detail) || !(detail.value instanceof Uint8Array)) continue;
+    if (detail.type === vertexDetail) vertex = stringField(detail.value, "digest");
+    else if (exitDetail.test(detail.type)) exitCode = numberField(detail.value, "Code");
+  }
+  const text = /\bexit code: (\d+)/.exec(failure.rawMessage)?.[1];
+  if (exitCode === undefined && text !== undefined) exitCode = Number(text);
+  return { vertex, exitCode };
+}
+
+function classify(failure: ConnectError): readonly [BuildkitError["code"], string] {
+  switch (failure.code) {
+    case Code.Unimplemented:
+      return ["unsupported", "Use a newer daemon, or do without."];
+    case Code.NotFound:
+      return ["not-found", "It may have been pruned, or never was there."];
+    case Code.PermissionDenied:
+    case Code.Unauthenticated:
+      return ["request", "Check the credentials, and what the daemon's configuration allows."];
+    case Code.Unavailable:
+    case Code.Aborted:
+      return ["connection-lost", "Check that the daemon still runs, and try again."];
+    default:
+      if (/\bno such file or directory\b|\bnot found\b/.test(failure.rawMessage)) {
+        return ["not-found", "It may have been pruned, or never was there."];
+      }
+      return ["request", "See the daemon's log for more."];
+  }
+}
+
+function parseJson(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function stringField(bytes: Uint8Array, name: string): string | undefined {
+  const value = parseJson(bytes)[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+function numberField(bytes: Uint8Array, name: string): number | undefined {
+  const value = parseJson(bytes)[name];
+  return typeof value === "number" ? value : undefined;
+}

@@ -43,7 +43,7 @@ export interface TarEntry {
 /** An entry on its way into a tar; `body` must give exactly `header.size` bytes. */
 export interface TarInput {
   readonly header: TarHeader;
-  readonly body?: Uint8Array | Iterable<Uint8Array> | Bytes;
+  readonly body?: Uint8Array | Iterable<Uint8Array> | Bytes | undefined;
 }
 
 export const noXattrs: ReadonlyMap<ByteString, Uint8Array> = new Map();

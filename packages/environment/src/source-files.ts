@@ -1,0 +1,95 @@
+import { constants } from "node:fs";
+import { lstat, open, readdir, readFile, realpath } from "node:fs/promises";
+import { join } from "node:path";
+import { MelangeError } from "@melange2/core";
+import { type ByteString, type Bytes, textOf } from "@melange2/oci";
+import ignore, { type Ignore } from "ignore";
+
+/** A regular file of the source directory. */
+export interface SourceFile {
+  /** Relative, as bytes. */
+  readonly path: ByteString;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly size: number;
+  open(): Bytes;
+}
+
+/**
+ * The regular files of a directory in byte order, as melange copies them: symlinks, empty directories and special files are left out, and what
+ * `.melangeignore` (gitignore patterns, read at the top) names; the file itself comes along. Also left out: what builds produce (`melange-out` at the top),
+ * and `except`, directories that lie inside by accident. Rejects with `environment` when something cannot be read.
+ */
+export async function sourceFiles(
+  directory: string,
+  except: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly SourceFile[]> {
+  const ignored = await readIgnoreFile(directory);
+  const skipped = new Set(await Promise.all(except.map((path) => realpath(path).catch(() => path))));
+  const root = Buffer.from(await realpath(directory).catch((cause) => Promise.reject(unreadable(directory, cause))));
+  const files: SourceFile[] = [];
+
+  const visit = async (at: Buffer, path: ByteString): Promise<void> => {
+    signal.throwIfAborted();
+    const names = await readdir(at, { encoding: "buffer" });
+    for (const name of names.sort(Buffer.compare)) {
+      const child = Buffer.concat([at, slash, name]);
+      const childPath = path ? `${path}/${name.toString("latin1")}` : name.toString("latin1");
+      const stats = await lstat(child);
+      if (stats.isDirectory()) {
+        if (childPath === "melange-out" || skipped.has(child.toString()) || isIgnored(ignored, `${textOf(childPath)}/`))
+          continue;
+        await visit(child, childPath);
+      } else if (stats.isFile() && !isIgnored(ignored, textOf(childPath)))
+        files.push({ path: childPath, mode: stats.mode & 0o777, size: stats.size, open: () => fileBytes(child) });
+    }
+  };
+
+  try {
+    await visit(root, "");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === undefined) throw cause;
+    throw unreadable((cause as NodeJS.ErrnoException).path ?? directory, cause);
+  }
+  return files;
+}
+
+const slash = Buffer.from("/");
+
+async function readIgnoreFile(directory: string): Promise<Ignore | undefined> {
+  const text = await readFile(join(directory, ".melangeignore"), "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw unreadable(join(directory, ".melangeignore"), error);
+  });
+  return text === undefined ? undefined : ignore().add(text);
+}
+
+function isIgnored(ignored: Ignore | undefined, path: string): boolean {
+  return ignored !== undefined && path !== ".melangeignore" && ignored.ignores(path);
+}
+
+/** Not through a symlink that took the file's place meanwhile. */
+async function* fileBytes(path: Buffer): Bytes {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((cause) => {
+    throw unreadable(path.toString(), cause);
+  });
+  try {
+    for (;;) {
+      const buffer = Buffer.allocUnsafeSlow(256 << 10);
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+function unreadable(path: string, cause: unknown): MelangeError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new MelangeError("environment", `the source directory cannot be read: ${path}: ${code ?? message}`, {
+    hint: "Make it readable, name it in .melangeignore, or choose another --source-dir.",
+    cause,
+  });
+}

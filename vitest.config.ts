@@ -9,6 +9,8 @@ export default defineConfig({
   test: {
     include: ["{packages,apps,tooling}/*/{src,test}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
+    globalSetup: ["tooling/services/src/vitest-setup.ts"],
+    reporters: ["default", "./tooling/services/src/vitest-summary.ts"],
     testTimeout: 30_000,
     hookTimeout: 120_000,
   },

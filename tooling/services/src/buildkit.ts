@@ -1,0 +1,53 @@
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { isRoot, run, unpackedPackage } from "@melange2-tooling/machine";
+import { createAuthority } from "./certificates.ts";
+import { startDaemon } from "./daemon.ts";
+import { freePort } from "./free-port.ts";
+import { goPrograms } from "./go-program.ts";
+import type { Started } from "./provision.ts";
+
+const moduleFolder = resolve(import.meta.dirname, "../buildkit");
+const commands = ["buildkitd", "buildctl"].map((name) => `github.com/moby/buildkit/cmd/${name}`);
+
+/** buildkitd with its runc worker, on a unix socket and, with certificates on both sides, on a TCP port. */
+export async function startBuildkit(folder: string): Promise<Started> {
+  if (!isRoot()) throw new Error("buildkitd needs root");
+  const bin = await goPrograms("buildkit-0.32.2", moduleFolder, commands);
+  const runc = join(await unpackedPackage("runc"), "usr/sbin/runc");
+  const authority = await createAuthority(join(folder, "certificates"));
+  const server = await authority.issue("buildkitd");
+  const client = await authority.issue("client");
+  const socket = `unix://${join(folder, "buildkitd.sock")}`;
+  const tcp = `tcp://127.0.0.1:${await freePort()}`;
+  const buildctl = join(bin, "buildctl");
+  await mkdir(join(folder, "root"), { recursive: true });
+  const argv = [
+    join(bin, "buildkitd"),
+    ...["--config", "/dev/null", "--root", join(folder, "root")],
+    ...["--addr", socket, "--addr", tcp],
+    ...["--tlscacert", authority.certificate, "--tlscert", server.certificate, "--tlskey", server.key],
+    ...["--containerd-worker=false", "--oci-worker-binary", runc, "--oci-worker-net", "host"],
+  ];
+  const enter = 'mount -t proc proc /proc; mount -t tmpfs tmpfs /run; exec "$@"';
+  const daemon = await startDaemon({
+    name: "buildkitd",
+    folder,
+    namespaces: true,
+    argv: ["sh", "-euc", enter, "sh", ...argv],
+    ready: () =>
+      run([buildctl, "--addr", socket, "debug", "workers"]).then(
+        () => true,
+        () => false,
+      ),
+  });
+  const env = {
+    MELANGE2_TEST_BUILDKIT: socket,
+    MELANGE2_TEST_BUILDCTL: buildctl,
+    MELANGE2_TEST_BUILDKIT_TCP: tcp,
+    MELANGE2_TEST_BUILDKIT_TLS_CA: authority.certificate,
+    MELANGE2_TEST_BUILDKIT_TLS_CERT: client.certificate,
+    MELANGE2_TEST_BUILDKIT_TLS_KEY: client.key,
+  };
+  return { env, stop: daemon.stop };
+}

@@ -1,6 +1,6 @@
 import { collect } from "@melange2/oci";
 import { RegistryError, type RegistryErrorCode } from "./error.ts";
-import { Transient, retryAfter } from "./retry.ts";
+import { retryAfter, Transient } from "./retry.ts";
 import type { HttpAnswer } from "./transport.ts";
 
 const largestErrorBody = 64 * 1024;
@@ -35,8 +35,10 @@ export async function refusal(answer: HttpAnswer, about: Refusal): Promise<Regis
     // 501 and 505 say that it never will.
     return status === 501 || status === 505 ? failure : new Transient(failure, wait);
   }
-  if (status === 401 || status === 403) return error("unauthorized", `Log in with \`docker login\`, with an account that may do this.`);
-  if (status === 404) return error("not-found", "Check the name; some registries need the repository to be created first.");
+  if (status === 401 || status === 403)
+    return error("unauthorized", `Log in with \`docker login\`, with an account that may do this.`);
+  if (status === 404)
+    return error("not-found", "Check the name; some registries need the repository to be created first.");
   if (status < 400) return error("protocol", "This is no answer of an OCI registry: check host and port.");
   return error("rejected", "Check the reference and the registry's rules for this repository.");
 }
@@ -51,7 +53,9 @@ async function complaint(answer: HttpAnswer): Promise<string> {
   } finally {
     answer.discard();
   }
-  const lines = errorsOf(text).map(({ code, message }) => [code, message].filter((part) => typeof part === "string").join(" "));
+  const lines = errorsOf(text).map(({ code, message }) =>
+    [code, message].filter((part) => typeof part === "string").join(" "),
+  );
   return lines
     .join("; ")
     .replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ")

@@ -15,8 +15,8 @@ export type Scope = string;
 export interface Authorization {
   /** The header for a request of these scopes; undefined while the registry has not asked for one. */
   header(scopes: readonly Scope[]): Promise<string | undefined>;
-  /** Takes note of a 401. False: there is nothing new to try. */
-  challenged(answer: HttpAnswer, scopes: readonly Scope[]): Promise<boolean>;
+  /** Takes note of a 401 to a request with the header `sent`. False: there is nothing new to try. */
+  challenged(answer: HttpAnswer, scopes: readonly Scope[], sent: string | undefined): Promise<boolean>;
   /** Takes everything secret that was used so far out of a text. */
   redact(text: string): string;
 }
@@ -76,7 +76,8 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
 
   const fetchToken = async (realm: URL, scopes: readonly Scope[]): Promise<Token> => {
     const found = await known();
-    const identity = refreshToken ?? (found !== undefined && "identityToken" in found ? found.identityToken : undefined);
+    const identity =
+      refreshToken ?? (found !== undefined && "identityToken" in found ? found.identityToken : undefined);
     const service = challenge?.parameters.service;
     const asked = clock.now();
     const answer = await options.transport.send(
@@ -104,29 +105,26 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
   const redact = (text: string): string =>
     [...secrets].filter((secret) => secret !== "").reduce((result, secret) => result.replaceAll(secret, "***"), text);
 
-  return {
-    async header(scopes) {
-      if (challenge === undefined) return undefined;
-      if (challenge.scheme === "bearer") return `Bearer ${await token(realmOf(challenge, options), scopes)}`;
-      const found = await known();
-      return found !== undefined && "password" in found ? basicHeader(found) : undefined;
-    },
+  const header = async (scopes: readonly Scope[]): Promise<string | undefined> => {
+    if (challenge === undefined) return undefined;
+    if (challenge.scheme === "bearer") return `Bearer ${await token(realmOf(challenge, options), scopes)}`;
+    const found = await known();
+    return found !== undefined && "password" in found ? basicHeader(found) : undefined;
+  };
 
-    async challenged(answer, scopes) {
-      const before = challenge;
+  return {
+    header,
+
+    async challenged(answer, scopes, sent) {
       const offered = parseChallenges(answer.headers["www-authenticate"] ?? "");
-      challenge =
+      const wanted =
         offered.find(({ scheme }) => scheme === "bearer") ?? offered.find(({ scheme }) => scheme === "basic");
-      if (challenge === undefined) {
-        challenge = before;
-        return false;
-      }
-      if (challenge.scheme === "bearer") {
-        // The token is no longer good for this, whatever was said of its lifetime.
-        tokens.delete(scopes.join(" "));
-        return true;
-      }
-      return before === undefined && (await known()) !== undefined;
+      if (wanted === undefined) return false;
+      challenge = wanted;
+      const key = scopes.join(" ");
+      // The token is no longer good for this, whatever was said of its lifetime; a newer one may be.
+      if (sent === `Bearer ${tokens.get(key)?.value}`) tokens.delete(key);
+      return (await header(scopes)) !== sent;
     },
 
     redact,
@@ -161,7 +159,12 @@ function realmOf(challenge: Challenge, { registry, apiHost }: AuthorizationOptio
   return realm;
 }
 
-function tokenByGet(realm: URL, service: string | undefined, scopes: readonly Scope[], credentials: Credentials | undefined) {
+function tokenByGet(
+  realm: URL,
+  service: string | undefined,
+  scopes: readonly Scope[],
+  credentials: Credentials | undefined,
+) {
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set("service", service);
   for (const scope of scopes) url.searchParams.append("scope", scope);
@@ -195,9 +198,11 @@ function tokenByRefresh(realm: URL, service: string | undefined, scopes: readonl
 }
 
 async function parseToken(answer: HttpAnswer, registry: string) {
-  const content = await collect(answer.body, largestTokenAnswer, `the token service's answer for ${registry}`).catch((error: unknown) => {
-    throw fromOciError(error);
-  });
+  const content = await collect(answer.body, largestTokenAnswer, `the token service's answer for ${registry}`).catch(
+    (error: unknown) => {
+      throw fromOciError(error);
+    },
+  );
   let json: Readonly<Record<string, unknown>>;
   try {
     json = Object(JSON.parse(new TextDecoder().decode(content)));
@@ -210,7 +215,8 @@ async function parseToken(answer: HttpAnswer, registry: string) {
       hint: "The registry's token authentication is misconfigured.",
     });
   }
-  const lifetime = typeof json.expires_in === "number" && json.expires_in > 0 ? json.expires_in * 1000 : defaultLifetime;
+  const lifetime =
+    typeof json.expires_in === "number" && json.expires_in > 0 ? json.expires_in * 1000 : defaultLifetime;
   return {
     token,
     lifetime,

@@ -2,8 +2,8 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type Blob,
-  blobFromFile,
   type Bytes,
+  blobFromFile,
   type Descriptor,
   digestOfBytes,
   hexOf,

@@ -59,9 +59,13 @@ async function request(
   const misplaced = answer.status === 206 && !answer.headers["content-range"]?.startsWith(`bytes ${position}-`);
   if (misplaced || (length !== undefined && Number(length) !== expected)) {
     answer.discard();
-    throw new RegistryError("digest", `${answer.url.host} offers ${length ?? "an unknown part"} of the ${size} bytes of blob ${digest}`, {
-      hint: "The registry's copy is damaged or the manifest is wrong: push the image again.",
-    });
+    throw new RegistryError(
+      "digest",
+      `${answer.url.host} offers ${length ?? "an unknown part"} of the ${size} bytes of blob ${digest}`,
+      {
+        hint: "The registry's copy is damaged or the manifest is wrong: push the image again.",
+      },
+    );
   }
   return answer;
 }

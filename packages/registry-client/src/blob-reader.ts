@@ -15,6 +15,7 @@ interface Cursor {
 export function createBlobReader(open: () => Bytes): BlobReader {
   // A slice owns its cursor while it runs: one that is given up half-way can never disturb its successor.
   let idle: Cursor | undefined;
+  let closed = false;
 
   const take = async (start: number): Promise<Cursor> => {
     let cursor = idle;
@@ -41,11 +42,12 @@ export function createBlobReader(open: () => Bytes): BlobReader {
           yield piece;
         }
       } finally {
-        if (complete && idle === undefined) idle = cursor;
+        if (complete && !closed) idle = cursor;
         else await cursor.iterator.return?.();
       }
     },
     async [Symbol.asyncDispose]() {
+      closed = true;
       const cursor = idle;
       idle = undefined;
       await cursor?.iterator.return?.();

@@ -91,7 +91,12 @@ export async function tryUpload(session: Session, repository: string): Promise<v
   });
 }
 
-async function send(session: Session, repository: string, blob: Blob, options: UploadOptions): Promise<"existed" | "uploaded"> {
+async function send(
+  session: Session,
+  repository: string,
+  blob: Blob,
+  options: UploadOptions,
+): Promise<"existed" | "uploaded"> {
   const { digest, size } = blob.descriptor;
   const chunkSize = options.chunkSize ?? defaultChunk;
   let mode = options.mode ?? "whole";
@@ -126,7 +131,8 @@ async function send(session: Session, repository: string, blob: Blob, options: U
       } catch (error) {
         // Too much at once for this registry or for this connection.
         const tooMuch = isRegistryError(error) && error.status === 413;
-        if (tooMuch || (error instanceof Transient && error.failure.status === undefined && size > chunkSize)) mode = "chunks";
+        if (tooMuch || (error instanceof Transient && error.failure.status === undefined && size > chunkSize))
+          mode = "chunks";
         throw tooMuch ? new Transient(error, 0) : error;
       }
       return "uploaded";
@@ -180,10 +186,11 @@ async function sendChunk(
     scopes: [pullPush(repository)],
     headers: { "content-type": "application/octet-stream", "content-range": `${upload.offset}-${end - 1}` },
     body,
-    expect: [202, 416],
+    expect: [202, 404, 416],
     action: `take a part of a blob for ${repository}`,
   });
   answer.discard();
+  if (answer.status === 404) throw new Transient(uploadLost(answer));
   if (answer.status === 416) throw outOfStep(answer);
   const offset = answer.headers.range === undefined ? end : received(answer);
   if (offset === undefined || offset <= upload.offset || offset > end) throw outOfStep(answer);

@@ -4,7 +4,8 @@ export interface Challenge {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-const piece = /\s*(?:,\s*)*(?:([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([A-Za-z0-9-]+)(?=\s|,|$))/y;
+const piece =
+  /\s*(?:,\s*)*(?:([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([A-Za-z0-9-]+)(?=\s|,|$))/y;
 
 /** Reads the header's challenges in order; what is malformed ends the reading, what was read before it counts. */
 export function parseChallenges(header: string): readonly Challenge[] {

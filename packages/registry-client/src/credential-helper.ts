@@ -28,9 +28,13 @@ export function createCredentialHelper(
   options: CredentialHelperOptions,
 ): CredentialHelper {
   if (!nameForm.test(name)) {
-    throw new RegistryError("credentials", `${configPath} names the credential helper ${JSON.stringify(name)}, which is not allowed`, {
-      hint: "A helper's name is made of lowercase letters, digits and dashes.",
-    });
+    throw new RegistryError(
+      "credentials",
+      `${configPath} names the credential helper ${JSON.stringify(name)}, which is not allowed`,
+      {
+        hint: "A helper's name is made of lowercase letters, digits and dashes.",
+      },
+    );
   }
   const program = `docker-credential-${name}`;
   const failed = (why: string, cause?: unknown) =>
@@ -55,7 +59,8 @@ export function createCredentialHelper(
         throw failed("did not answer in JSON");
       }
       const { Username: username, Secret: secret } = json;
-      if (typeof username !== "string" || typeof secret !== "string") throw failed("answered without Username and Secret");
+      if (typeof username !== "string" || typeof secret !== "string")
+        throw failed("answered without Username and Secret");
       if (secret === "") return undefined;
       return username === tokenUser ? { identityToken: secret } : { username, password: secret };
     },

@@ -91,7 +91,8 @@ async function lookUp(
   const own = entryOf(file.credHelpers, [registry, ...(registry === "docker.io" ? [hubKey, "index.docker.io"] : [])]);
   for (const name of [own, file.credsStore]) {
     if (name === undefined) continue;
-    if (typeof name !== "string") throw unusable(file.path, `names a credential helper for ${registry} that is not a text`);
+    if (typeof name !== "string")
+      throw unusable(file.path, `names a credential helper for ${registry} that is not a text`);
     const helper = createCredentialHelper(name, file.path, options);
     const found = await helper.get(registry === "docker.io" ? hubKey : registry);
     if (found !== undefined) return found;
@@ -131,7 +132,9 @@ function parseEntry(entry: unknown, registry: string, path: string): Credentials
   // docker login leaves an empty entry beside a credentials store.
   if (entry.auth === undefined || entry.auth === "") return undefined;
   if (typeof entry.auth !== "string") throw wrong();
-  const decoded = Buffer.from(entry.auth, "base64").toString("utf8").replace(/\u0000+$/, "");
+  const decoded = Buffer.from(entry.auth, "base64")
+    .toString("utf8")
+    .replace(/\u0000+$/, "");
   const colon = decoded.indexOf(":");
   if (colon < 1) throw wrong();
   return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1) };

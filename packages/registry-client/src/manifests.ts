@@ -14,7 +14,9 @@ export interface StoredManifest {
 
 /** What the distribution specification has every registry accept; larger ones are refused here too. */
 const largestManifest = 4 * 1024 * 1024;
-const accepted = [mediaTypes.index, mediaTypes.manifest, mediaTypes.dockerManifestList, mediaTypes.dockerManifest].join(", ");
+const accepted = [mediaTypes.index, mediaTypes.manifest, mediaTypes.dockerManifestList, mediaTypes.dockerManifest].join(
+  ", ",
+);
 
 /** Asked for by digest, the content is checked against it; by tag, against what the registry says its digest is. */
 export async function getManifest(session: Session, repository: string, named: string): Promise<StoredManifest> {
@@ -43,7 +45,11 @@ export async function getManifest(session: Session, repository: string, named: s
 }
 
 /** The descriptor that the registry tells, without the content; undefined: there is no such manifest. */
-export async function headManifest(session: Session, repository: string, named: string): Promise<Descriptor | undefined> {
+export async function headManifest(
+  session: Session,
+  repository: string,
+  named: string,
+): Promise<Descriptor | undefined> {
   return retry(session.policy, async () => {
     const answer = await session.send({
       method: "HEAD",

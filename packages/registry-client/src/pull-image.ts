@@ -7,10 +7,10 @@ import {
   isIndexType,
   type Layer,
   layerFromBlob,
+  type Platform,
   parseImageConfig,
   parseIndex,
   parseManifest,
-  type Platform,
   platformMatches,
 } from "@melange2/oci";
 import { createBlobCache } from "./blob-cache.ts";
@@ -90,7 +90,10 @@ async function pull(repository: Repository, named: Reference, options: PullOptio
     const descriptor = withSource(layer, registry, name);
     const cached = await cache.find(descriptor);
     if (cached !== undefined) advance(layer.size);
-    return layerFromBlob(cached ?? (await cache.store(descriptor, metered(repository.readBlob(layer), advance))), diffId);
+    return layerFromBlob(
+      cached ?? (await cache.store(descriptor, metered(repository.readBlob(layer), advance))),
+      diffId,
+    );
   };
   const layers = await concurrently(manifest.layers, width, (layer, index) =>
     fetch(layer, config.diffIds[index] as Digest),
@@ -108,10 +111,13 @@ async function forPlatform(repository: Repository, named: Reference, platform: P
   const found = await repository.getManifest(named.digest ?? named.tag ?? "latest");
   if (!isIndexType(found.descriptor.mediaType)) return found;
   const offered = parseIndex(found.content, `index ${found.descriptor.digest}`).manifests;
-  const chosen =
-    offered.find((entry) => entry.platform !== undefined && platformMatches(entry.platform, platform));
+  const chosen = offered.find((entry) => entry.platform !== undefined && platformMatches(entry.platform, platform));
   if (chosen === undefined) {
-    throw wrongPlatform(named, platform, offered.flatMap((entry) => (entry.platform === undefined ? [] : [entry.platform])));
+    throw wrongPlatform(
+      named,
+      platform,
+      offered.flatMap((entry) => (entry.platform === undefined ? [] : [entry.platform])),
+    );
   }
   return repository.getManifest(chosen.digest);
 }

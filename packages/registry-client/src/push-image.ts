@@ -67,7 +67,12 @@ export async function pushImage(repository: Repository, image: PushableImage, op
   }
 }
 
-async function push(repository: Repository, image: PushableImage, options: PushOptions, spool: string): Promise<Pushed> {
+async function push(
+  repository: Repository,
+  image: PushableImage,
+  options: PushOptions,
+  spool: string,
+): Promise<Pushed> {
   const config = blobFromBytes(image.config, descriptorOf(image.config, mediaTypes.config));
   const progress = createProgress(image.layers.length + 1, options.onProgress);
 
@@ -146,4 +151,3 @@ function createProgress(blobs: number, report: PushOptions["onProgress"]) {
     },
   };
 }
-

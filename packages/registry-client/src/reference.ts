@@ -14,7 +14,10 @@ const dockerHubApi = "registry-1.docker.io";
  */
 export function parseReference(text: string): Reference {
   if (text.includes("://")) {
-    throw invalid("an image reference does not start with a URL scheme", "Leave out https://: registry/repository:tag.");
+    throw invalid(
+      "an image reference does not start with a URL scheme",
+      "Leave out https://: registry/repository:tag.",
+    );
   }
   if (/@.*\//.test(text)) {
     throw invalid(

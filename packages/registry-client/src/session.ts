@@ -117,11 +117,20 @@ export function createSession(registry: string, options: SessionOptions): Sessio
         const answer = await transport.send({
           method: request.method,
           url,
-          headers: { "user-agent": "melange2", ...request.headers, ...(header === undefined ? {} : { authorization: header }) },
+          headers: {
+            "user-agent": "melange2",
+            ...request.headers,
+            ...(header === undefined ? {} : { authorization: header }),
+          },
           body: request.body,
         });
         if (request.expect.includes(answer.status)) return answer;
-        if (answer.status === 401 && own && !renewed && (await authorization.challenged(answer, request.scopes))) {
+        if (
+          answer.status === 401 &&
+          own &&
+          !renewed &&
+          (await authorization.challenged(answer, request.scopes, header))
+        ) {
           answer.discard();
           renewed = true;
           continue;
@@ -158,4 +167,3 @@ function protocol(message: string): RegistryError {
     hint: "The registry, or a proxy before it, is misconfigured.",
   });
 }
-

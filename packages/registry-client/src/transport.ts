@@ -1,4 +1,10 @@
-import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as requestHttp,
+} from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { Readable } from "node:stream";
 import * as tls from "node:tls";
@@ -110,7 +116,7 @@ async function exchange(
     request.on("response", resolve);
     request.on("error", reject);
   });
-  const upload = body === undefined ? undefined : Readable.from(exactly(body), { objectMode: false });
+  const upload = body === undefined ? undefined : Readable.from(complete(body), { objectMode: false });
   let uploadError: unknown;
   if (upload === undefined) {
     request.end();
@@ -164,19 +170,15 @@ function answerOf(
   };
 }
 
-/** The body's bytes, refused when they are not as many as announced: a wrong length would garble the connection. */
-async function* exactly(body: HttpBody): Bytes {
+/** The body's bytes, refused when they are fewer than announced: the registry would wait for the rest. */
+async function* complete(body: HttpBody): Bytes {
   let sent = 0;
   for await (const chunk of body.open()) {
     sent += chunk.length;
-    if (sent > body.size) throw wrongSize(body.size, "more");
     yield chunk;
   }
-  if (sent < body.size) throw wrongSize(body.size, `only ${sent}`);
-}
-
-function wrongSize(expected: number, found: string): RegistryError {
-  return new RegistryError("digest", `content of ${expected} bytes was announced, but ${found} came from its source`, {
+  if (sent === body.size) return;
+  throw new RegistryError("digest", `content of ${body.size} bytes was announced, but ${sent} came from its source`, {
     hint: "The image's content changed or is damaged: make it again.",
   });
 }

@@ -1,6 +1,6 @@
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttps } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { type Access, type AccessOptions, createAccess } from "./access.ts";
 import { blobRoute, openUpload, uploadRoute } from "./blob-routes.ts";
 import { type RegistryRequest, type Reply, refuse, reply } from "./exchange.ts";
@@ -56,7 +56,7 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
   let origin = "";
   const access = createAccess(options.access, () => origin);
 
-  const serve = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const serve = async (incoming: IncomingMessage, response: ServerResponse, socket: Socket): Promise<void> => {
     const entry = {
       method: incoming.method ?? "",
       url: incoming.url ?? "",
@@ -74,7 +74,7 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
     if (fault !== undefined && "stall" in fault) return;
     if (fault !== undefined && "cutRequest" in fault) {
       await readSome(incoming, fault.cutRequest);
-      incoming.socket.destroy();
+      socket.destroy();
       return;
     }
     if (fault !== undefined && "answer" in fault) {
@@ -88,8 +88,10 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
   };
 
   const handle = (incoming: IncomingMessage, response: ServerResponse): void => {
+    // Kept here, for a message that ended early has it no more.
+    const { socket } = incoming;
     // A connection that the client gave up is the client's affair.
-    serve(incoming, response).catch(() => incoming.socket.destroy());
+    serve(incoming, response, socket).catch(() => socket.destroy());
   };
   const server = options.tls === undefined ? createHttp(handle) : createHttps(options.tls, handle);
   server.requestTimeout = 0;

@@ -1,0 +1,141 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { type Environment, formatLocation, MelangeError, type OnEvent, type Plan, type Platform } from "@melange2/core";
+import { composeEnvironment, type MissingPackages, type OnProgress, openBase } from "@melange2/environment";
+import { readRecipe } from "@melange2/recipe";
+import type { ExportSubject, ReadyExport } from "./export-request.ts";
+import type { StepVariables } from "./secrets.ts";
+
+export interface PrepareOptions {
+  readonly recipe: string;
+  readonly base: string | undefined;
+  readonly arch: string | undefined;
+  readonly sourceDirectory: string | undefined;
+  readonly pipelineDirectories: readonly string[];
+  readonly cacheDirectory: string | undefined;
+  readonly stepTimeout: number | undefined;
+  readonly debug: boolean;
+  readonly variables: StepVariables;
+  readonly basesDirectory: string;
+  readonly onEvent: OnEvent;
+  readonly signal: AbortSignal;
+  /** What must be refused before a base is opened: the export that was asked for. */
+  readonly beforeEnvironment: (subject: ExportSubject) => Promise<ReadyExport | undefined>;
+}
+
+export interface PreparedBuild {
+  readonly plan: Plan;
+  readonly environments: Readonly<Record<string, Environment>>;
+  readonly ready: ReadyExport | undefined;
+}
+
+const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> = { x64: "x86_64", arm64: "aarch64" };
+
+/** From flags to something that can run; undefined: the recipe is not for this architecture, which is no error. */
+export async function prepareBuild(options: PrepareOptions): Promise<PreparedBuild | undefined> {
+  const { onEvent, signal, variables } = options;
+  const compiled = await readRecipe(options.recipe, {
+    arch: options.arch ?? hostArchitectures[process.arch] ?? process.arch,
+    pipelineDirectories: options.pipelineDirectories,
+    environment: variables.plain,
+    secretEnv: variables.secrets.names,
+    debug: options.debug,
+    sourceDateEpoch: epochOf(process.env.SOURCE_DATE_EPOCH),
+    ...(options.stepTimeout === undefined ? {} : { stepTimeout: options.stepTimeout }),
+    ...(options.cacheDirectory === undefined ? {} : { cacheDirectory: await existing(options.cacheDirectory) }),
+  });
+  for (const { message, location, hint } of compiled.warnings) {
+    const where = location ? `${formatLocation(location)}: ` : "";
+    onEvent({ type: "notice", level: "warning", message: where + message, ...(hint ? { hint } : {}) });
+  }
+  if (compiled.kind === "skipped") {
+    onEvent({ type: "notice", level: "warning", message: `nothing to build: ${compiled.reason}` });
+    return undefined;
+  }
+  const { plan } = compiled;
+  const { name, version, epoch } = plan.package;
+  const ready = await options.beforeEnvironment({ package: name, version: `${version}-r${epoch}`, arch: plan.arch });
+  const sourceDateEpoch = epochOf(process.env.SOURCE_DATE_EPOCH);
+  const cacheDirectory = options.basesDirectory;
+  const base = await task(onEvent, "open base", (onProgress) =>
+    openBase(requiredBase(options.base), { platform: platformOf(plan.arch), cacheDirectory, signal, onProgress }),
+  );
+  const environments: Record<string, Environment> = {};
+  for (const [key, request] of Object.entries(plan.environments)) {
+    const composed = await task(onEvent, "compose environment", (onProgress) =>
+      composeEnvironment({
+        base: base.environment,
+        request,
+        workspace: {
+          path: plan.workspace,
+          sourceDirectory: sourceDirectoryOf(options.recipe, name, options.sourceDirectory),
+        },
+        sourceDateEpoch,
+        cacheDirectory,
+        signal,
+        onProgress,
+      }),
+    );
+    environments[key] = composed.environment;
+    tellMissing(composed.missingPackages, onEvent);
+  }
+  return { plan, environments, ready };
+}
+
+async function existing(directory: string): Promise<string> {
+  const absolute = resolve(directory);
+  await mkdir(absolute, { recursive: true });
+  return absolute;
+}
+
+/** melange's own defaults, from the specific to the general: the folder named like the package beside the recipe, else the recipe's. */
+function sourceDirectoryOf(recipe: string, name: string, given: string | undefined): string {
+  const beside = resolve(dirname(recipe), name);
+  return resolve(given ?? (existsSync(beside) ? beside : dirname(recipe)));
+}
+
+function requiredBase(base: string | undefined): string {
+  if (base !== undefined) return base;
+  throw new MelangeError("usage", "no base to build in: --base is missing", {
+    hint: "Give a root filesystem: a folder, a tar, an OCI layout or archive, or what docker save wrote.",
+  });
+}
+
+const ociArchitectures: Readonly<Record<string, Platform>> = {
+  x86_64: { os: "linux", architecture: "amd64" },
+  aarch64: { os: "linux", architecture: "arm64" },
+  x86: { os: "linux", architecture: "386" },
+  armhf: { os: "linux", architecture: "arm", variant: "v6" },
+  armv7: { os: "linux", architecture: "arm", variant: "v7" },
+  loongarch64: { os: "linux", architecture: "loong64" },
+};
+
+function platformOf(arch: string): Platform {
+  return ociArchitectures[arch] ?? { os: "linux", architecture: arch };
+}
+
+function epochOf(text: string | undefined): number {
+  const epoch = Number(text ?? 0);
+  if (Number.isSafeInteger(epoch) && epoch >= 0) return epoch;
+  throw new MelangeError("usage", `SOURCE_DATE_EPOCH="${text}" is not a number of seconds`, {
+    hint: "Give whole seconds since 1970, or unset it.",
+  });
+}
+
+function tellMissing(missing: MissingPackages, onEvent: OnEvent): void {
+  if (missing.atoms.length === 0) return;
+  const message = `the base lacks packages that the recipe asks for: ${missing.atoms.join(", ")}`;
+  onEvent({ type: "notice", level: "warning", message, hint: missing.note });
+}
+
+/** Shows work that may take more than a second as a task. */
+async function task<T>(onEvent: OnEvent, name: string, work: (onProgress: OnProgress) => Promise<T>): Promise<T> {
+  const started = Date.now();
+  onEvent({ type: "task-started", task: name, time: new Date(started).toISOString() });
+  const result = await work(({ done, total }) =>
+    onEvent({ type: "task-progress", task: name, done, ...(total === undefined ? {} : { total }) }),
+  );
+  onEvent({ type: "task-finished", task: name, duration: Date.now() - started });
+  return result;
+}

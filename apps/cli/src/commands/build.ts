@@ -1,0 +1,139 @@
+import { resolve } from "node:path";
+import type { OnEvent } from "@melange2/core";
+import { failureStore } from "@melange2/records";
+import { Args, Flags, type Interfaces } from "@oclif/core";
+import { readyExport } from "../build/export-request.ts";
+import { openEngine } from "../build/open-engine.ts";
+import { prepareBuild } from "../build/prepare-build.ts";
+import type { BuildReport } from "../build/report.ts";
+import { runBuild } from "../build/run-build.ts";
+import { readVariables } from "../build/secrets.ts";
+import { calledAs } from "../called-as.ts";
+import { MelangeCommand } from "../command.ts";
+import { discover } from "../discovery.ts";
+import { exitCodes } from "../exit-code.ts";
+import { exportFlags, exportRequest, progressFlag } from "../flags.ts";
+import { interruptSignal } from "../interrupt.ts";
+import { locations } from "../locations.ts";
+import { buildText } from "../present/build-text.ts";
+import { openProgress, type ProgressMode } from "../progress/progress.ts";
+
+export default class Build extends MelangeCommand {
+  static override summary = "Build the packages of a recipe, step by step";
+  static override description = [
+    "When a step fails, its environment is kept on this machine (melange2 debug) and, with --export-on-failure, exported as an image.",
+    "",
+    "Exit codes: 0 built, 1 a step failed, 2 usage or recipe error, 3 engine error, 130 interrupted. An export that fails never",
+    "changes a 1: it is reported beside it.",
+  ].join("\n");
+  static override examples = [
+    "<%= config.bin %> build pkg.yaml --base rootfs.tar",
+    "<%= config.bin %> build pkg.yaml --base rootfs.tar --export-on-failure --export-path=/tmp/debug.tar",
+  ];
+  static override args = { recipe: Args.string({ description: "A melange YAML file", required: true }) };
+  static override flags = {
+    base: Flags.string({
+      description:
+        "Root filesystem to build in: a folder, a tar (plain, gzip, xz, zstd), an OCI layout or archive, a docker archive",
+      env: "MELANGE2_BASE",
+    }),
+    arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),
+    "source-dir": Flags.string({ description: "Files copied into the workspace; default: the recipe's folder" }),
+    "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", multiple: true }),
+    "cache-dir": Flags.string({ description: "Folder that steps see as /var/cache/melange; never part of an image" }),
+    "env-file": Flags.string({ description: "Variables for the steps, NAME=VALUE a line", multiple: true }),
+    "plain-env": Flags.string({
+      description: "A name in an env file that looks like a secret and is none",
+      multiple: true,
+    }),
+    "secret-env": Flags.string({ description: "Variable of yours that steps get as a secret", multiple: true }),
+    "out-dir": Flags.string({ description: "Where the packages' files go, as ARCH/PACKAGE", default: "packages" }),
+    "step-timeout": Flags.integer({ description: "Seconds that a step may take", min: 1 }),
+    network: Flags.boolean({ description: "Whether steps have a network", default: true, allowNo: true }),
+    debug: Flags.boolean({ description: "Steps print their commands (set -x)" }),
+    progress: progressFlag,
+    "export-on-failure": Flags.boolean({
+      description: "Export the environment of a failed step",
+      env: "MELANGE2_EXPORT_ON_FAILURE",
+      helpGroup: "EXPORT",
+    }),
+    ...exportFlags,
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Build);
+    const interrupt = interruptSignal();
+    const progress = await openProgress(flags.progress as ProgressMode, process.stderr);
+    try {
+      const report = await this.build(args.recipe, flags, progress.onEvent, interrupt.signal);
+      progress.end();
+      if (report) this.show(report);
+    } finally {
+      progress.end();
+      interrupt.dispose();
+    }
+  }
+
+  private async build(
+    recipe: string,
+    flags: Interfaces.InferredFlags<typeof Build.flags>,
+    onEvent: OnEvent,
+    signal: AbortSignal,
+  ): Promise<BuildReport | undefined> {
+    const where = locations(process.env);
+    const contributions = discover(this.config);
+    const variables = await readVariables({
+      envFiles: flags["env-file"] ?? [],
+      plainNames: flags["plain-env"] ?? [],
+      secretNames: flags["secret-env"] ?? [],
+      env: process.env,
+    });
+    const prepared = await prepareBuild({
+      recipe,
+      base: flags.base,
+      arch: flags.arch,
+      sourceDirectory: flags["source-dir"],
+      pipelineDirectories: flags["pipeline-dir"] ?? [],
+      cacheDirectory: flags["cache-dir"],
+      stepTimeout: flags["step-timeout"],
+      debug: flags.debug,
+      variables,
+      basesDirectory: where.bases,
+      onEvent,
+      signal,
+      beforeEnvironment: async (subject) =>
+        flags["export-on-failure"] ? readyExport(contributions, exportRequest(flags), subject) : undefined,
+    });
+    if (!prepared) return undefined;
+    const engine = "local";
+    await using session = await openEngine({
+      contributions,
+      name: engine,
+      locations: where,
+      secrets: variables.secrets,
+      network: flags.network,
+      onEvent,
+      signal,
+    });
+    return await runBuild({
+      ...prepared,
+      engine,
+      session,
+      store: failureStore(where.builds),
+      secrets: variables.secrets,
+      network: flags.network,
+      toolVersion: this.config.version,
+      outDirectory: resolve(flags["out-dir"]),
+      onEvent,
+      signal,
+    });
+  }
+
+  private show(report: BuildReport): void {
+    process.stderr.write(buildText(report, calledAs(process.env)));
+    this.result(report);
+    process.exitCode = { built: exitCodes.built, failed: exitCodes.stepFailed, interrupted: exitCodes.interrupted }[
+      report.status
+    ];
+  }
+}

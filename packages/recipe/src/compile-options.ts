@@ -10,6 +10,8 @@ export interface CompileOptions {
   readonly arch: string;
   /** Where `uses` finds its pipelines. */
   readonly pipelines: PipelineSource;
+  /** Values for `vars`, over the recipe's own: what a file of variables says. */
+  readonly variables?: StringMap;
   /** Variables of the environment, from env files; the recipe's own win. No secrets: these are recorded. */
   readonly environment?: StringMap;
   /** Names of secrets for the environment of every step. */

@@ -20,6 +20,8 @@ export interface CompiledStep {
   /** What the step uses; for the content of a used pipeline, that pipeline. */
   readonly uses: string;
   readonly fragment: string;
+  /** Where the fragment is written. */
+  readonly fragmentPlace: Place;
   /** Absolute. */
   readonly workdir: string;
   /** Its own and its ancestors'. */
@@ -96,6 +98,7 @@ function compileStep(source: StepSource, index: number, inherited: Inherited, sc
     name: substituteVariables(step.name.value, resolve, () => {}),
     uses: step.uses.value || (inherited.using.at(-1) ?? ""),
     fragment: fill(step.runs),
+    fragmentPlace: step.runs.place,
     workdir,
     environment,
     needs: step.needs.packages.map(fill),
@@ -240,6 +243,11 @@ function checkRequiredSteps(step: StepSource, compiled: CompiledStep, problems: 
       hint: "Check the conditions of its steps for this architecture.",
     });
   }
+}
+
+/** All steps, those that do not run as well, each before its children. */
+export function everyStep(steps: readonly CompiledStep[]): readonly CompiledStep[] {
+  return steps.flatMap((step) => [step, ...everyStep(step.children)]);
 }
 
 /** What the steps need in the environment, depth first. */

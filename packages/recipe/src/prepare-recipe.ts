@@ -1,12 +1,14 @@
-import { MelangeError } from "@melange2/core";
+import { MelangeError, type StringMap } from "@melange2/core";
 import { architecture, architectures } from "./architecture.ts";
 import { applyBuildOptions } from "./build-options.ts";
 import type { CompileOptions } from "./compile-options.ts";
+import { everyStep } from "./compile-steps.ts";
 import { mainVariables } from "./compile-variables.ts";
 import { expandRecipe } from "./expand.ts";
 import { loadReplaceAll, type ReplaceAll } from "./go-regexp.ts";
 import { compilePipelines, type RecipePipelines } from "./recipe-pipelines.ts";
 import { type RecipeSource, recipe as recipeDecoder } from "./schema.ts";
+import { checkShellSyntax, type ShellFragment } from "./shell-syntax.ts";
 import { type Problems, recipeError, type SourceFile, sourceFile } from "./source.ts";
 import { validateRecipe } from "./validate.ts";
 import { parseYaml } from "./yaml-document.ts";
@@ -30,7 +32,7 @@ export async function prepareRecipe(options: CompileOptions, problems: Problems)
     });
   }
   const file = sourceFile(options.file, options.text);
-  const source = readSource(file, problems);
+  const source = withVariables(readSource(file, problems), options.variables ?? {});
   const replaceAll = source["var-transforms"].length > 0 ? await loadReplaceAll() : withoutTransforms;
   const expanded = expandRecipe(source, replaceAll, problems);
   validateRecipe(expanded, problems);
@@ -43,7 +45,15 @@ export async function prepareRecipe(options: CompileOptions, problems: Problems)
   const recipe = applyBuildOptions(expanded, buildOptions, problems);
   const naming = { architecture: target, libc: options.libc ?? "gnu", buildOptions };
   const variables = mainVariables(recipe, naming, replaceAll, problems);
-  return { file, arch, recipe, pipelines: compilePipelines(recipe, variables, options.pipelines, problems) };
+  const pipelines = compilePipelines(recipe, variables, options.pipelines, problems);
+  // What did not resolve is no shell either: one message for one mistake.
+  if (problems.errors.length === 0) await checkShellSyntax(scriptsOf(pipelines), problems);
+  return { file, arch, recipe, pipelines };
+}
+
+function scriptsOf({ main, mainTest, subpackages }: RecipePipelines): readonly ShellFragment[] {
+  const steps = everyStep([...main, ...mainTest, ...subpackages.flatMap(({ steps, test }) => [...steps, ...test])]);
+  return steps.map(({ fragment, fragmentPlace }) => ({ fragment, place: fragmentPlace }));
 }
 
 const withoutTransforms: ReplaceAll = (input) => input;
@@ -68,6 +78,13 @@ function readSource(file: SourceFile, problems: Problems): RecipeSource {
   const source = root ? recipeDecoder.decode(root, { problems, unknownKeys: "error" }) : recipeDecoder.zero(place);
   throwProblems(file, problems);
   return source;
+}
+
+function withVariables(source: RecipeSource, variables: StringMap): RecipeSource {
+  const given = Object.entries(variables).map(
+    ([name, value]) => [name, { value, place: source.at, template: false }] as const,
+  );
+  return given.length === 0 ? source : { ...source, vars: new Map([...source.vars, ...given]) };
 }
 
 /** Why the recipe is not built for `arch`, or undefined. */

@@ -30,6 +30,20 @@ export function locationOf(place: Place, needle?: string): Location {
   return { file: place.file.name, line, column: col };
 }
 
+/** Where line `line` (from 1) of a scalar's value begins; the scalar itself where its style does not keep lines. */
+export function lineWithin(place: Place, line: number): Place {
+  const { text } = place.file;
+  if (text[place.start] !== "|") return place;
+  let start = place.start;
+  for (let skipped = 0; skipped < line; skipped++) {
+    const next = text.indexOf("\n", start);
+    if (next === -1 || next >= place.end) return place;
+    start = next + 1;
+  }
+  while (text[start] === " ") start += 1;
+  return { ...place, start };
+}
+
 /**
  * A scalar with its place. `template`: variables known when the recipe is read are pasted into it at once;
  * otherwise only the compile pass, or nothing, looks at it. Not set in the file: an empty value, placed at its parent.

@@ -13,17 +13,15 @@ import {
   type Blob,
   blobFromFile,
   buildImageConfig,
-  byteString,
   compressLayer,
   layerFromTar,
   readyBlob,
-  type TarInput,
-  tarHeader,
   writeArchive,
   writeTar,
 } from "@melange2/oci";
 import { fromOci, throwIfAborted } from "./foreign-errors.ts";
-import { type ImageLayers, imageLayers } from "./image-layers.ts";
+import { imageFileEntries } from "./image-file-entries.ts";
+import { type ImageParts, imageParts } from "./image-layers.ts";
 import { type LayerBlob, layerBlob, layerFile } from "./layer-blobs.ts";
 import { newLayerId } from "./layer-store.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
@@ -56,14 +54,15 @@ async function deliverArchive(
   options: DeliverOptions,
 ): Promise<Delivered> {
   const signal = combined(space, options.signal);
-  const layers = await imageLayers(space, at, signal);
+  const parts = imageParts(at);
   const blobs: LayerBlob[] = [];
-  for (const id of layers.ids) blobs.push(await layerBlob(space, id, target.compression, signal));
+  for (const part of [...parts.base, ...parts.steps])
+    blobs.push(await layerBlob(space, part, target.compression, signal));
   const top = spec.files.length === 0 ? undefined : await filesLayer(spec, signal);
   const topBlob = top === undefined ? [] : [await blobOf(space, top, target.compression, signal)];
   const diffIds = [...blobs.map(({ diffId }) => diffId), ...(top === undefined ? [] : [top.diffId])];
   const written = await writeArchive(target.sink, {
-    config: configOf(spec, layers, diffIds).content,
+    config: configOf(spec, parts, diffIds).content,
     layers: [...blobs.map(({ blob }) => blob), ...topBlob],
     annotations: spec.annotations,
     names: target.names,
@@ -80,13 +79,11 @@ async function openImage(
   options: DeliverOptions,
 ): Promise<LocalImage> {
   const signal = combined(space, options.signal);
-  const found = await imageLayers(space, at, signal);
+  const parts = imageParts(at);
   const layers: Layer[] = [];
-  for (const id of found.ids) layers.push(await layerFile(space, id, signal));
+  for (const part of [...parts.base, ...parts.steps]) layers.push(await layerFile(space, part, signal));
   if (spec.files.length > 0) layers.push(await filesLayer(spec, signal));
-  const { content, imageId } = configOf(
-    spec,
-    found,
+  const { content, imageId } = configOf(spec, parts,
     layers.map(({ diffId }) => diffId),
   );
   return {
@@ -99,31 +96,24 @@ async function openImage(
   };
 }
 
-function configOf(spec: ImageSpec, layers: ImageLayers, diffIds: readonly Layer["diffId"][]) {
-  const above = diffIds.length - layers.base;
-  const base = diffIds.slice(0, layers.base).map((_, index) => `base layer ${index + 1} of ${layers.base}`);
+function configOf(spec: ImageSpec, parts: ImageParts, diffIds: readonly Layer["diffId"][]) {
+  const base = parts.base.map((_, index) => `base layer ${index + 1} of ${parts.base.length}`);
   const files = spec.files.length > 0 ? ["melange2: the failure record"] : [];
-  const own = spec.history.length === above ? spec.history : [...layers.words, ...files];
+  const fits = spec.history.length === diffIds.length - base.length;
   return buildImageConfig({
     platform: spec.platform,
     config: spec.config,
     labels: spec.labels,
     created: spec.created,
     diffIds,
-    history: [...base, ...own],
+    history: [...base, ...(fits ? spec.history : [...parts.words, ...files])],
   });
 }
 
 /** The image's own files, with the time of the failure: nothing of it depends on when it is made. */
 function filesLayer(spec: ImageSpec, signal: AbortSignal): Promise<Layer> {
   const mtime = BigInt(Date.parse(spec.created)) * 1_000_000n;
-  const entries = function* (): Iterable<TarInput> {
-    for (const { path, kind: type, mode, owner, size, open } of spec.files) {
-      const header = tarHeader({ name: byteString(path), type, mode, ...owner, size, mtime });
-      yield type === "file" ? { header, body: open() } : { header };
-    }
-  };
-  return layerFromTar(() => writeTar(entries()), signal);
+  return layerFromTar(() => writeTar(imageFileEntries(spec.files, mtime)), signal);
 }
 
 async function blobOf(space: WorkSpace, layer: Layer, compression: Compression, signal: AbortSignal): Promise<Blob> {

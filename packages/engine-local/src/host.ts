@@ -24,6 +24,7 @@ export const requiredTools = [
   "chown",
   "sleep",
   "nsenter",
+  "readlink",
 ] as const;
 export type Tool = (typeof requiredTools)[number] | "ip" | "newuidmap" | "newgidmap";
 

@@ -1,4 +1,8 @@
 import { localEngine } from "./engine.ts";
 
-export default localEngine;
+// For users.
+export type { Pruned, PruneOptions, StateUsage } from "./prune-state.ts";
+export { pruneState, stateUsage } from "./prune-state.ts";
+// For hosts of plugins: the factory that the manifest names.
 export { localEngine };
+export default localEngine;

@@ -19,6 +19,8 @@ export interface JobOptions {
   /** For error messages: "unpacking a layer". */
   readonly doing: string;
   readonly signal: AbortSignal;
+  /** What an exit code means, where it does not simply mean that the job failed. */
+  readonly failure?: ((code: number) => Error | undefined) | undefined;
 }
 
 /** Longest part of a helper's stderr that is kept. */
@@ -61,7 +63,7 @@ async function ended(child: ChildProcess, options: JobOptions): Promise<void> {
     throw cannotStart(child.spawnfile, cause as NodeJS.ErrnoException);
   }
   if (options.signal.aborted) throw interrupted();
-  if (code !== 0) throw toolFailed(options.doing, code ?? by ?? "?", stderr);
+  if (code !== 0) throw options.failure?.(code ?? 0) ?? toolFailed(options.doing, code ?? by ?? "?", stderr);
 }
 
 /** Process ids; those that `pid` started and that still run. */

@@ -4,19 +4,22 @@ import type { Bytes, Compression, Descriptor, Digest, Layer } from "@melange2/co
 import {
   type Blob,
   blobFromFile,
+  bytesOf,
   compress,
   compressionOf,
   compressLayer,
   decompress,
   digester,
+  layerFromBlob,
   layerFromFile,
   layerMediaType,
-  verified,
+  type TarInput,
   writeFileAtomically,
   writeTar,
 } from "@melange2/oci";
 import { readDirectory } from "./directory-tar.ts";
-import { engineError, fromOci } from "./foreign-errors.ts";
+import type { ImagePart } from "./image-layers.ts";
+import { mergeLayers } from "./merge-layers.ts";
 import { toLayerForm } from "./overlay-form.ts";
 import type { WorkSpace } from "./work-space.ts";
 
@@ -27,64 +30,64 @@ export interface LayerBlob {
   readonly blob: Blob;
 }
 
-/**
- * The layer's blob in this compression, or in the form its base came in where that serves as well; made on first use and kept.
- * `onBytes`: bytes of the plain tar done so far, while one is made.
- */
+/** The part's blob in this compression, or in the form its base came in where that serves as well; made on first use and kept. */
 export async function layerBlob(
   space: WorkSpace,
-  id: string,
+  part: ImagePart,
   compression: Compression,
   signal: AbortSignal,
 ): Promise<LayerBlob> {
-  const path = join(space.state.blobs, `${id}.${compression}`);
-  try {
-    return (
-      originalBlob(space, id, compression) ??
-      storedBlob(path) ??
-      (await (id.startsWith("base-") ? compressBase : packStep)(space, id, compression, path, signal))
-    );
-  } catch (error) {
-    throw fromOci(error, "engine");
-  }
+  const path = blobPath(space, part, compression);
+  const base = baseOf(space, part);
+  const ready = (base && originalBlob(base, compression)) ?? storedBlob(path);
+  if (ready !== undefined) return ready;
+  return base === undefined
+    ? packSteps(space, part, compression, path, signal)
+    : compressBase(base, compression, path, signal);
 }
 
-/** The layer as `oci` sees layers: its plain tar, and a compressed form where one is there. */
-export async function layerFile(space: WorkSpace, id: string, signal: AbortSignal): Promise<Layer> {
-  const plain = await layerBlob(space, id, "none", signal);
-  const { diffId, tarSize } = plain;
-  const compressed = storedBlob(join(space.state.blobs, `${id}.gzip`))?.blob;
-  if (isPlain(plain.blob)) return layerFromFile(pathOf(space, id, "none"), { diffId, tarSize, blob: compressed });
-  // A base that came compressed.
-  return {
-    diffId,
-    blob: plain.blob.descriptor,
-    open: (as) =>
-      as === "blob"
-        ? plain.blob.open()
-        : verified(decompress(plain.blob.open()), { digest: diffId }, `layer ${diffId}`),
-  };
+/** The part as `oci` sees layers: its plain tar, and a compressed form where one is there. */
+export async function layerFile(space: WorkSpace, part: ImagePart, signal: AbortSignal): Promise<Layer> {
+  const base = baseOf(space, part);
+  const stored = storedBlob(blobPath(space, part, "gzip"))?.blob;
+  if (base !== undefined && !isPlain(base.original.descriptor)) return layerFromBlob(base.original, base.diffId);
+  const { diffId, tarSize } = base ?? (await layerBlob(space, part, "none", signal));
+  return layerFromFile(base?.path ?? blobPath(space, part, "none"), { diffId, tarSize, blob: stored });
 }
 
-function pathOf(space: WorkSpace, id: string, compression: Compression): string {
-  return id.startsWith("base-") ? space.store.original(id) : join(space.state.blobs, `${id}.${compression}`);
+function blobPath(space: WorkSpace, part: ImagePart, compression: Compression): string {
+  return join(space.state.blobs, `${part.name}.${compression}`);
 }
 
-function isPlain(blob: Blob): boolean {
-  return compressionOf(blob.descriptor.mediaType) === "none";
+/** A base's layer, as it came. */
+interface BaseLayer {
+  readonly diffId: Digest;
+  readonly tarSize: number;
+  readonly path: string;
+  readonly original: Blob;
+}
+
+function baseOf(space: WorkSpace, part: ImagePart): BaseLayer | undefined {
+  const [id = ""] = part.layers;
+  const base = space.store.meta(id).base;
+  if (base === undefined) return undefined;
+  const path = space.store.original(id);
+  // Docker's own media types and OCI's do not mix in one manifest.
+  const descriptor = { ...base.original, mediaType: layerMediaType(compressionOf(base.original.mediaType) ?? "none") };
+  return { diffId: base.diffId, tarSize: base.tarSize, path, original: blobFromFile(path, descriptor) };
+}
+
+function isPlain(descriptor: Descriptor): boolean {
+  return compressionOf(descriptor.mediaType) === "none";
 }
 
 /**
  * Gzip is read by every loader, so what came as gzip goes as gzip, whatever was asked for; zstd only where zstd was asked for.
  */
-function originalBlob(space: WorkSpace, id: string, compression: Compression): LayerBlob | undefined {
-  const base = space.store.meta(id).base;
-  if (base === undefined) return undefined;
-  const found = compressionOf(base.original.mediaType);
+function originalBlob(base: BaseLayer, compression: Compression): LayerBlob | undefined {
+  const found = compressionOf(base.original.descriptor.mediaType);
   if (found !== "gzip" && found !== compression) return undefined;
-  // Docker's own media types and OCI's do not mix in one manifest.
-  const descriptor = { ...base.original, mediaType: layerMediaType(found) };
-  return { diffId: base.diffId, tarSize: base.tarSize, blob: blobFromFile(space.store.original(id), descriptor) };
+  return { diffId: base.diffId, tarSize: base.tarSize, blob: base.original };
 }
 
 interface StoredBlob {
@@ -105,41 +108,33 @@ function storedBlob(path: string): LayerBlob | undefined {
 }
 
 async function remember(path: string, stored: StoredBlob): Promise<LayerBlob> {
-  await writeFileAtomically(`${path}.json`, onceBytes(JSON.stringify(stored)));
+  await writeFileAtomically(`${path}.json`, bytesOf(Buffer.from(JSON.stringify(stored))));
   return { diffId: stored.diffId, tarSize: stored.tarSize, blob: blobFromFile(path, stored.descriptor) };
 }
 
-async function* onceBytes(text: string): Bytes {
-  yield Buffer.from(text);
-}
-
 async function compressBase(
-  space: WorkSpace,
-  id: string,
+  base: BaseLayer,
   compression: Compression,
   path: string,
   signal: AbortSignal,
 ): Promise<LayerBlob> {
-  const base = space.store.meta(id).base;
-  if (base === undefined) throw engineError(`the layer ${id} has lost its description`, "prune the state directory");
   const { diffId, tarSize } = base;
-  const layer: Layer = { diffId, open: () => decompress(blobFromFile(space.store.original(id), base.original).open()) };
+  const layer: Layer = { diffId, open: () => decompress(base.original.open()) };
   const descriptor = await compressLayer(layer, compression, path, { signal });
   return remember(path, { diffId, tarSize, descriptor });
 }
 
-/** One pass: the directory as a tar, its digest, compressed, into the file. */
-async function packStep(
+/** One pass: the directories as a tar, its digest, compressed, into the file. */
+async function packSteps(
   space: WorkSpace,
-  id: string,
+  part: ImagePart,
   compression: Compression,
   path: string,
   signal: AbortSignal,
 ): Promise<LayerBlob> {
-  const entries = readDirectory(space.host, space.store.files(id), { doing: "packing a layer", signal });
   const plain = digester();
   const packed = digester();
-  const tar = summed(writeTar(toLayerForm(entries)), plain);
+  const tar = summed(writeTar(stepEntries(space, part, signal)), plain);
   await writeFileAtomically(path, summed(compress(tar, compression), packed));
   const { digest: diffId, size: tarSize } = plain.result();
   return remember(path, {
@@ -147,6 +142,13 @@ async function packStep(
     tarSize,
     descriptor: { mediaType: layerMediaType(compression), ...packed.result() },
   });
+}
+
+function stepEntries(space: WorkSpace, part: ImagePart, signal: AbortSignal): AsyncIterable<TarInput> {
+  const open = (id: string) =>
+    toLayerForm(readDirectory(space.host, space.store.files(id), { doing: "packing a layer", signal }));
+  const [only = "", ...others] = part.layers;
+  return others.length === 0 ? open(only) : mergeLayers(part.layers.map((id) => () => open(id)));
 }
 
 async function* summed(bytes: Bytes, sum: ReturnType<typeof digester>): Bytes {

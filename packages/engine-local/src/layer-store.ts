@@ -49,10 +49,11 @@ export function baseLayerId(diffId: Digest): string {
 export function layerStore(state: StateDirectory): LayerStore {
   const path = (id: string, ...rest: string[]) => join(state.layers, id, ...rest);
 
+  // The time of last use is the description's mtime.
   const touch = (id: string): boolean => {
     if (!existsSync(path(id))) return false;
     const now = new Date();
-    utimesSync(path(id), now, now);
+    utimesSync(path(id, "meta.json"), now, now);
     return true;
   };
   const cached = (key: string): string | undefined => {

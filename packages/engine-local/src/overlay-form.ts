@@ -2,19 +2,18 @@ import {
   type ByteString,
   baseName,
   entryPath,
-  parentPath,
   type TarEntry,
   type TarHeader,
   type TarInput,
   tarHeader,
+  whiteoutHeader,
+  whiteoutOf,
 } from "@melange2/oci";
 
 // A layer has two forms: the tar of the OCI specification, where `.wh.NAME` says that NAME is gone, and the directory that
 // overlay mounts, where a character device 0,0 does, and an attribute that a directory hides what is below it.
 
-const whiteoutPrefix = ".wh.";
-const opaqueName = ".wh..wh..opq";
-const reservedPrefix = ".wh..wh.";
+const markerPrefix = ".wh.";
 
 export interface OverlayMarks {
   /** Name of the attribute that makes a directory opaque: `trusted.overlay.opaque`, or with `user.`. */
@@ -31,11 +30,11 @@ export async function* toOverlayForm(entries: AsyncIterable<TarEntry>, marks: Ov
   const opaque: ByteString[] = [];
   for await (const { header, body } of entries) {
     const path = entryPath(header.name);
-    const name = baseName(path);
-    if (name === opaqueName) opaque.push(parentPath(path));
-    else if (name.startsWith(reservedPrefix)) continue;
-    else if (name.startsWith(whiteoutPrefix)) yield { header: whiteoutDevice(path, header) };
-    else if (marks.possible(header)) {
+    const whiteout = whiteoutOf(path);
+    if (whiteout?.kind === "opaque") opaque.push(whiteout.path);
+    else if (whiteout !== undefined) yield { header: tarHeader({ name: whiteout.path, type: "character", mode: 0 }) };
+    // Other names of this kind are the book-keeping of aufs.
+    else if (marks.possible(header) && !baseName(path).startsWith(markerPrefix)) {
       const clean = { ...header, name: path === "" ? "." : path, xattrs: kept(header, marks.settable) };
       if (header.type === "directory") directories.set(path, clean);
       yield { header: clean, body };
@@ -50,17 +49,6 @@ export async function* toOverlayForm(entries: AsyncIterable<TarEntry>, marks: Ov
 
 const yes = Buffer.from("y");
 
-function whiteoutDevice(path: ByteString, header: TarHeader): TarHeader {
-  const parent = parentPath(path);
-  const name = baseName(path).slice(whiteoutPrefix.length);
-  return tarHeader({
-    name: parent === "" ? name : `${parent}/${name}`,
-    type: "character",
-    mode: 0,
-    mtime: header.mtime,
-  });
-}
-
 /** Entries of a directory in overlay's form, as GNU tar gives them, as a layer's tar: names without `./`, no marks of overlay. */
 export async function* toLayerForm(entries: AsyncIterable<TarEntry>): AsyncIterable<TarInput> {
   // Overlay makes one device and links the other whiteouts to it.
@@ -70,11 +58,11 @@ export async function* toLayerForm(entries: AsyncIterable<TarEntry>): AsyncItera
     const linkname = header.type === "hardlink" ? entryPath(header.linkname) : header.linkname;
     if (isWhiteout(header) || (header.type === "hardlink" && whiteouts.has(linkname))) {
       whiteouts.add(path);
-      yield { header: marker(parentPath(path), whiteoutPrefix + baseName(path), header.mtime) };
-    } else if (!baseName(path).startsWith(whiteoutPrefix)) {
+      yield { header: whiteoutHeader({ kind: "hide", path }) };
+    } else if (!baseName(path).startsWith(markerPrefix)) {
       // A file really called `.wh.x` cannot be in a layer: it would delete x.
       yield { header: { ...header, name: path === "" ? "." : path, linkname, xattrs: kept(header, () => true) }, body };
-      if (isOpaque(header)) yield { header: marker(path, opaqueName, header.mtime) };
+      if (isOpaque(header)) yield { header: whiteoutHeader({ kind: "opaque", path }) };
     }
   }
 }
@@ -86,10 +74,6 @@ function isWhiteout(header: TarHeader): boolean {
 function isOpaque(header: TarHeader): boolean {
   const value = header.xattrs.get("trusted.overlay.opaque") ?? header.xattrs.get("user.overlay.opaque");
   return header.type === "directory" && value !== undefined && Buffer.from(value).toString("latin1") === "y";
-}
-
-function marker(folder: ByteString, name: ByteString, mtime: bigint): TarHeader {
-  return tarHeader({ name: folder === "" ? name : `${folder}/${name}`, type: "file", mode: 0o600, mtime });
 }
 
 const overlayAttribute = /^(?:trusted|user)\.overlay\./;

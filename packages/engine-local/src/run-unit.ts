@@ -3,13 +3,14 @@ import type { Exit, RunOptions, RunResult, Step, Unit } from "@melange2/core";
 import { bootText, nestedCommand, type Report, stepsText } from "./boot-script.ts";
 import { cacheKey } from "./cache-key.ts";
 import { exitOf, outOfMemoryKills, timedOut, wasInterrupted } from "./exit.ts";
-import { engineError, throwIfAborted } from "./foreign-errors.ts";
+import { throwIfAborted } from "./foreign-errors.ts";
 import { newLayerId } from "./layer-store.ts";
 import { type LocalSnapshot, parentsFor, snapshotAbove } from "./local-snapshot.ts";
 import { besideDraft, type NewRoot, newRoot } from "./new-root.ts";
 import { type FifoPair, readFifo } from "./output-fifos.ts";
 import { launchSandbox, type Sandbox } from "./sandbox.ts";
-import { insideWords, refuseLauncherNames } from "./step-command.ts";
+import { secretValues } from "./secret-values.ts";
+import { insideWords } from "./step-command.ts";
 import type { WorkSpace } from "./work-space.ts";
 
 /** The session's `run`: from the cache, or in a sandbox. */
@@ -28,7 +29,7 @@ export async function runUnit(
   const known = key === undefined ? undefined : space.store.cached(key);
   if (known !== undefined) return { ok: true, after: snapshotAbove(from, known), cached: true };
 
-  const secrets = secretsOf(space, unit);
+  const secrets = secretValues(space, [...new Set(unit.steps.flatMap((step) => step.secretEnv))]);
   const mounts = unit.steps.flatMap((step) => step.mounts).filter(firstOfTarget);
   const root = await newRoot(space, from, mounts, signal);
   const failure = await runSteps(space, unit, root, secrets, { ...options, signal });
@@ -95,7 +96,7 @@ function stepWords(space: WorkSpace, step: Step, secretNames: readonly string[])
     {
       argv: ["/bin/sh", "-c", step.script],
       env: step.env,
-      secretEnv: step.secretEnv.filter((name) => secretNames.includes(name)),
+      secretEnv: step.secretEnv,
       user: step.user,
       capabilities: step.capabilities,
     },
@@ -175,19 +176,6 @@ function followSteps(steps: readonly Step[], onStep: RunOptions["onStep"], onEnd
       return { step, exit: exitOf(137, { before, after: outOfMemoryKills() }) };
     },
   };
-}
-
-function secretsOf(space: WorkSpace, unit: Unit): Readonly<Record<string, string>> {
-  const names = [...new Set(unit.steps.flatMap((step) => step.secretEnv))];
-  refuseLauncherNames(space.host, names);
-  return Object.fromEntries(
-    names.map((name) => {
-      const value = space.options.secrets.get(name);
-      if (value === undefined)
-        throw engineError(`the secret ${name} has no value`, `set it in the environment, as with --secret-env ${name}`);
-      return [name, value];
-    }),
-  );
 }
 
 function firstOfTarget(mount: { target: string }, index: number, all: readonly { target: string }[]): boolean {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Bytes, Layer } from "@melange2/core";
-import { decompress, readTar, verified, writeTar } from "@melange2/oci";
+import { compressionOf, decompress, layerMediaType, readTar, verified, writeTar } from "@melange2/oci";
 import type { Host } from "./host.ts";
 import { startJob } from "./jobs.ts";
 import type { LayerMeta } from "./layer-store.ts";
@@ -18,7 +18,9 @@ export async function unpackLayer(host: Host, layer: Layer, draft: string, signa
   let size = 0;
   let tarSize = 0;
   const what = `layer ${layer.diffId}`;
-  const stored = layer.blob === undefined ? layer.open("tar") : verified(layer.open("blob"), layer.blob, what);
+  // A compression that no image may hold is undone by whoever made the layer.
+  const blob = layer.blob !== undefined && compressionOf(layer.blob.mediaType) !== undefined ? layer.blob : undefined;
+  const stored = blob === undefined ? layer.open("tar") : verified(layer.open("blob"), blob, what);
   const copied = async function* (): Bytes {
     for await (const chunk of stored) {
       await original.appendFile(chunk);
@@ -27,7 +29,7 @@ export async function unpackLayer(host: Host, layer: Layer, draft: string, signa
     }
   };
   const plain = async function* (): Bytes {
-    const bytes = layer.blob === undefined ? copied() : decompress(copied());
+    const bytes = blob === undefined ? copied() : decompress(copied());
     for await (const chunk of verified(bytes, { digest: layer.diffId }, what)) {
       tarSize += chunk.length;
       yield chunk;
@@ -38,13 +40,17 @@ export async function unpackLayer(host: Host, layer: Layer, draft: string, signa
   } finally {
     await original.close();
   }
-  const descriptor = layer.blob ?? { mediaType: plainLayer, digest: layer.diffId, size };
+  const descriptor = blob ?? { mediaType: layerMediaType("none"), digest: layer.diffId, size };
   return { parents: [], base: { diffId: layer.diffId, original: descriptor, tarSize } };
 }
 
-const plainLayer = "application/vnd.oci.image.layer.v1.tar";
-
 async function extract(host: Host, tar: Bytes, into: string, signal: AbortSignal): Promise<void> {
+  const entries = toOverlayForm(readTar(tar, { end: "optional" }), marksOf(host));
+  await extractTar(host, writeTar(entries), into, signal);
+}
+
+/** Unpacks a tar with everything it says, as root of the sandboxes. */
+export async function extractTar(host: Host, tar: Bytes, into: string, signal: AbortSignal): Promise<void> {
   const job = startJob(
     host,
     [
@@ -64,8 +70,7 @@ async function extract(host: Host, tar: Bytes, into: string, signal: AbortSignal
     { doing: "unpacking a layer", signal },
   );
   job.stdout.resume();
-  const entries = toOverlayForm(readTar(tar, { end: "optional" }), marksOf(host));
-  const fed = pipeline(Readable.from(writeTar(entries), { objectMode: false }), job.stdin).then(
+  const fed = pipeline(Readable.from(tar, { objectMode: false }), job.stdin).then(
     () => undefined,
     (error: unknown) => error,
   );

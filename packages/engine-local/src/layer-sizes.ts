@@ -1,0 +1,43 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Host } from "./host.ts";
+import { runJob } from "./jobs.ts";
+import type { LayerStore } from "./layer-store.ts";
+import type { StateDirectory } from "./state-directory.ts";
+
+/** Bytes on disk of each layer, with the blobs that were made of it. Layers never change, so each is measured once. */
+export async function layerSizes(
+  host: Host,
+  state: StateDirectory,
+  store: LayerStore,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
+  const note = (id: string) => join(state.layers, id, "size");
+  const there = [...new Set(ids)].filter((id) => store.has(id));
+  const unknown = there.filter((id) => !existsSync(note(id)));
+  // In portions, since an argument list has an end.
+  for (let from = 0; from < unknown.length; from += 500) {
+    const folders = unknown.slice(from, from + 500).map((id) => join(state.layers, id));
+    const listed = await runJob(host, [host.tool("du"), "-s", "--block-size=1", "--", ...folders], {
+      doing: "measuring layers",
+      signal,
+    });
+    for (const line of listed.trim().split("\n")) {
+      const [bytes = "0", folder = ""] = line.split("\t");
+      writeFileSync(join(folder, "size"), bytes, { mode: 0o600 });
+    }
+  }
+  const blobs = blobSizes(state);
+  return new Map(there.map((id) => [id, Number(readFileSync(note(id), "utf8")) + (blobs.get(id) ?? 0)]));
+}
+
+/** Bytes of the blobs of each layer, or group of layers: their files are called ID.COMPRESSION. */
+export function blobSizes(state: StateDirectory): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const name of readdirSync(state.blobs)) {
+    const id = name.split(".")[0] as string;
+    sizes.set(id, (sizes.get(id) ?? 0) + statSync(join(state.blobs, name)).size);
+  }
+  return sizes;
+}

@@ -1,0 +1,66 @@
+import type { Bytes } from "@melange2/core";
+import { overlayText } from "./boot-script.ts";
+import { createOptions, outputOf } from "./directory-tar.ts";
+import { notFound } from "./foreign-errors.ts";
+import { startJob } from "./jobs.ts";
+import type { LocalSnapshot } from "./local-snapshot.ts";
+import { mountableLayers } from "./merged-layers.ts";
+import { shellQuote, shellWords } from "./shell-quote.ts";
+import type { WorkSpace } from "./work-space.ts";
+
+const nothingThere = 66;
+
+/** A tar of what is at a path of a state, under its own name. Links on the way are followed inside the state, the last name is not. */
+export async function* readState(space: WorkSpace, at: LocalSnapshot, path: string, signal: AbortSignal): Bytes {
+  const { host, directory } = space;
+  const layers = await mountableLayers(space, at.layers, signal);
+  const names = path.split("/").filter((name) => name !== "" && name !== ".");
+  const last = names.pop() ?? ".";
+  const text = [
+    // The kernel wants two layers where there is no upper one.
+    ...overlayText(host, directory, { lowers: [...layers.map(directory.shortName).reverse(), "e"] }),
+    walkText(shellQuote(host.tool("readlink"))),
+    `walk ${shellQuote(names.join("/"))}`,
+    `last=${shellQuote(last)}`,
+    `[ -e "./$last" ] || [ -L "./$last" ] || exit ${nothingThere}`,
+    `exec ${shellWords([host.tool("tar"), ...createOptions(".")])} "$last"`,
+  ].join("\n");
+  const job = startJob(host, ["/bin/sh", "-c", text], {
+    doing: `reading ${path}`,
+    signal,
+    failure: (code) =>
+      code === nothingThere
+        ? notFound(`there is no ${path} in this state`, "list the folder above it first")
+        : undefined,
+  });
+  job.stdin.end();
+  try {
+    yield* outputOf(job);
+  } finally {
+    job.kill();
+  }
+}
+
+/** Defines `walk PATH`: a cd from the root of the state that follows links as a process inside would. */
+function walkText(readlink: string): string {
+  return `walk() {
+  root=$PWD rest=$1 links=0
+  while [ -n "$rest" ]; do
+    name=\${rest%%/*}
+    case $rest in */*) rest=\${rest#*/} ;; *) rest= ;; esac
+    case $name in
+      '' | .) continue ;;
+      ..) [ "$PWD" = "$root" ] || cd -P .. ; continue ;;
+    esac
+    if [ -L "$name" ]; then
+      links=$((links + 1))
+      [ "$links" -le 40 ] || exit ${nothingThere}
+      target=$(${readlink} -- "$name")
+      case $target in /*) cd "$root" ;; esac
+      rest=$target/$rest
+    else
+      cd -P "./$name" 2>/dev/null || exit ${nothingThere}
+    fi
+  done
+}`;
+}

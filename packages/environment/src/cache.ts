@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { MelangeError } from "@melange2/core";
 import {
   type Blob,
   type Bytes,
@@ -40,7 +41,12 @@ export interface LayerCache {
 
 export async function openCache(directory: string): Promise<LayerCache> {
   for (const part of ["layers", "blobs", "notes", "tmp"])
-    await mkdir(join(directory, part), { recursive: true, mode: 0o700 });
+    await mkdir(join(directory, part), { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
+      throw new MelangeError("environment", `the cache directory ${directory} cannot be used: ${cause.code}`, {
+        hint: "Make it writable, or name another one.",
+        cause,
+      });
+    });
   const tarPath = (diffId: Digest) => join(directory, "layers", `${hexOf(diffId)}.tar`);
   const aboutPath = (diffId: Digest) => join(directory, "layers", `${hexOf(diffId)}.json`);
   const blobPath = (digest: Digest) => join(directory, "blobs", hexOf(digest));

@@ -1,6 +1,7 @@
-import { createHash, type Hash } from "node:crypto";
-import type { BigIntStats } from "node:fs";
-import { lstat, readdir, realpath, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { realpath, stat } from "node:fs/promises";
+import { abortable } from "@melange2/oci";
+import { childOutput } from "./child-output.ts";
 
 /** A cheap stand-in for content: what a stat shows. Differs whenever something was written, renamed, chmodded or given an attribute, as all of these set ctime. */
 export interface Fingerprint {
@@ -12,61 +13,49 @@ export interface Fingerprint {
   readonly bytes: number;
 }
 
-export async function fileFingerprint(path: string, salt: string): Promise<Fingerprint> {
-  const walk = startWalk(`file\0${salt}\0${await realpath(path)}`);
-  walk.see(".", await stat(path, { bigint: true }));
-  return walk.result();
-}
-
-/** A walk with one lstat for each entry; other file systems mounted inside are left out. 27,000 entries take about half a second. */
-export async function directoryFingerprint(path: string, salt: string, signal: AbortSignal): Promise<Fingerprint> {
-  const top = await stat(path, { bigint: true });
-  const walk = startWalk(`directory\0${salt}\0${await realpath(path)}`);
-  const visit = async (directory: Buffer, name: string): Promise<void> => {
-    signal.throwIfAborted();
-    const names = await readdir(directory, { encoding: "buffer" });
-    names.sort(Buffer.compare);
-    const children = await Promise.all(
-      names.map(async (child) => {
-        const at = Buffer.concat([directory, slash, child]);
-        return { at, name: `${name}/${child.toString("latin1")}`, stats: await lstat(at, { bigint: true }) };
-      }),
-    );
-    for (const child of children) {
-      walk.see(child.name, child.stats);
-      if (child.stats.isDirectory() && child.stats.dev === top.dev) await visit(child.at, child.name);
-    }
-  };
-  walk.see(".", top);
-  try {
-    await visit(Buffer.from(path), "");
-  } catch (cause) {
-    const { code, path: where } = cause as NodeJS.ErrnoException;
-    if (code !== "EACCES") throw cause;
-    // Not readable as this user, but perhaps inside a user namespace: read it every time instead.
-    return { ...walk.result(), settled: false, key: `unreadable ${where}` };
-  }
-  return walk.result();
-}
-
-const slash = Buffer.from("/");
-
-/** Two ticks of the coarsest clock that file systems use. */
+/** Longer than a tick of the coarsest clock that file systems use. */
 const settleMs = 2000;
 
-function startWalk(salt: string) {
-  const hash: Hash = createHash("sha256").update(salt);
+export async function fileFingerprint(path: string, salt: string): Promise<Fingerprint> {
   const now = Date.now();
-  let settled = true;
-  let bytes = 0;
+  const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = await stat(path, { bigint: true });
+  const said = ["file", salt, await realpath(path), dev, ino, size, mtimeNs, ctimeNs].join("\0");
   return {
-    see(name: string, s: BigIntStats): void {
-      hash.update(
-        `\0${name}\0${s.dev} ${s.ino} ${s.mode} ${s.uid} ${s.gid} ${s.rdev} ${s.size} ${s.mtimeNs} ${s.ctimeNs}`,
-      );
-      if (Number(s.ctimeMs) > now - settleMs) settled = false;
-      if (s.isFile()) bytes += Number(s.size);
-    },
-    result: (): Fingerprint => ({ key: hash.digest("hex"), settled, bytes }),
+    key: createHash("sha256").update(said).digest("hex"),
+    settled: Number(ctimeMs) < now - settleMs,
+    bytes: Number(size),
   };
+}
+
+/**
+ * Of everything in a directory, other file systems mounted inside left out. `prefix` goes before the command, so that it sees what the import will see.
+ * find(1) takes 0.1 s for 20,000 entries; lstat from here took five times as long, and cannot look into a user namespace.
+ */
+export async function directoryFingerprint(
+  path: string,
+  salt: string,
+  prefix: readonly string[],
+  signal: AbortSignal,
+): Promise<Fingerprint> {
+  const now = Date.now();
+  const hash = createHash("sha256").update(["directory", salt, await realpath(path), ""].join("\0"));
+  const found = childOutput({
+    argv: [...prefix, "find", path, "-xdev", "-printf", "%C@ %s %y %m %U %G %D %i %T@ %P\\0"],
+    what: `reading ${path}`,
+    missing: "Install GNU findutils, or give the base as a tar.",
+  });
+  let newest = 0;
+  let bytes = 0;
+  let rest = "";
+  for await (const chunk of abortable(found, signal)) {
+    hash.update(chunk);
+    const records = (rest + Buffer.from(chunk).toString("latin1")).split("\0");
+    rest = records.pop() ?? "";
+    for (const record of records) {
+      const [ctime = "", size = "", type] = record.split(" ", 3);
+      newest = Math.max(newest, Number.parseFloat(ctime) * 1000);
+      if (type === "f") bytes += Number(size);
+    }
+  }
+  return { key: hash.digest("hex"), settled: newest < now - settleMs, bytes };
 }

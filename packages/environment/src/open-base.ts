@@ -68,8 +68,8 @@ const importers: Readonly<Record<BaseForm, Importer>> = {
 
 async function importDirectory(path: string, cache: LayerCache, options: OpenBaseOptions): Promise<Base> {
   const view = await ownerView(path);
-  const user = `${process.getuid?.()} ${view.prefix.length}`;
-  const fingerprint = await directoryFingerprint(path, user, options.signal);
+  const reader = `${process.getuid?.()} ${view.prefix.join(" ")}`;
+  const fingerprint = await directoryFingerprint(path, reader, view.prefix, options.signal);
   const tar = childOutput({
     argv: [...view.prefix, ...tarCommand, "-C", path, "-cf", "-", "."],
     what: `reading ${path}`,

@@ -5,7 +5,7 @@ export interface Challenge {
 }
 
 const piece =
-  /\s*(?:,\s*)*(?:([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([A-Za-z0-9-]+)(?=\s|,|$))/y;
+  /\s*(?:,\s*)*(?:([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+(?=[\s,]|$)))|([A-Za-z0-9-]+)(?=\s|,|$))/y;
 
 /** Reads the header's challenges in order; what is malformed ends the reading, what was read before it counts. */
 export function parseChallenges(header: string): readonly Challenge[] {

@@ -188,7 +188,7 @@ async function write(
   const bodiless = status === 204 || status === 304;
   const known = Object.entries(headers).filter((header): header is [string, string] => header[1] !== undefined);
   response.writeHead(status, {
-    ...(bodiless ? {} : { "content-length": String(body.length) }),
+    ...(bodiless || "content-length" in headers ? {} : { "content-length": String(body.length) }),
     ...Object.fromEntries(known),
   });
   if (request.method === "HEAD" || bodiless) {

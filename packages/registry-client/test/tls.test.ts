@@ -1,19 +1,16 @@
 import { createServer as createHttp } from "node:http";
 import { createServer } from "node:https";
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { program } from "@melange2-tooling/services";
+import { beforeEach, describe, expect, test } from "vitest";
 import { openRepository } from "../src/index.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
 import { blobOf, noise, repositoryName, scene, user } from "./scene.ts";
 
-let made: Certificates | undefined;
 let certificates: Certificates;
 
-beforeAll(async () => {
-  made = await makeCertificates();
-});
-beforeEach(({ skip }) => {
-  if (made === undefined) skip("openssl is not installed");
-  else certificates = made;
+beforeEach(async (test) => {
+  program(test, "openssl");
+  certificates ??= await makeCertificates();
 });
 
 const server = () => ({ tls: certificates.server });

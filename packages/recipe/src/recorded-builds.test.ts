@@ -1,34 +1,16 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-} from "node:fs";
+import { cpSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Step } from "@melange2/core";
 import { describe, expect, test } from "vitest";
 import { oracles } from "../test/corpus-folder.ts";
+import { canRunSteps, runPlan, shells } from "../test/run-steps.ts";
 import { compileRecipe } from "./compile-recipe.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
 // Recipes that the real melange built, run here step by step with each of the shells there are, in a private /home/build; the
 // packages' contents must be what melange packed.
-
-/** Makes a private /home with the folder $0 at /home/build and runs $1 -c $2 there. */
-const inWorkspace = `mount -t tmpfs none /home && mkdir /home/build && mount --rbind "$0" /home/build && cd /home/build && exec "$1" -c "$2"`;
-const namespaces = ["--map-root-user", "--mount", "--"];
-
-const shells = ["dash", "bash", "busybox"].filter((shell) => spawnSync(shell, ["--help"]).error === undefined);
-const canUnshare =
-  spawnSync("unshare", [...namespaces, "/bin/sh", "-c", inWorkspace, tmpdir(), "/bin/sh", "true"]).status === 0;
 
 const cases: readonly { readonly name: string; readonly tools?: readonly string[] }[] = [
   { name: "all-arch" },
@@ -62,9 +44,9 @@ interface Entry {
   readonly linkname?: string;
 }
 
-describe.skipIf(!oracles || !canUnshare).each(shells)("recorded builds, run by %s", (shell) => {
-  test.each(cases)("$name makes what melange made", async ({ name, tools = [] }) => {
-    if (tools.some((tool) => spawnSync(tool, ["--version"]).error)) return;
+describe.skipIf(!oracles || !canRunSteps).each(shells)("recorded builds, run by %s", (shell) => {
+  test.for(cases)("$name makes what melange made", async ({ name, tools = [] }, { skip }) => {
+    for (const tool of tools) if (spawnSync(tool, ["--version"]).error) skip(`there is no ${tool}`);
     const folder = join(oracles ?? "", "built", name);
     const workspace = mkdtempSync(join(tmpdir(), "melange2-recipe-"));
     try {
@@ -96,18 +78,7 @@ async function build(folder: string, workspace: string, shell: string): Promise<
     sourceDateEpoch: Number(recorded.env.SOURCE_DATE_EPOCH ?? 0),
   });
   if (result.kind === "skipped") throw new Error(result.reason);
-  const environment = result.plan.environments.build;
-  for (const directory of environment?.directories ?? []) {
-    mkdirSync(join(workspace, directory.slice("/home/build".length)), { recursive: true });
-  }
-  for (const step of result.plan.units.flatMap(({ steps }) => steps)) run(step, workspace, shell);
-}
-
-function run(step: Step, workspace: string, shell: string): void {
-  const launch = shell === "busybox" ? inWorkspace.replace(`"$1"`, "busybox sh") : inWorkspace;
-  const argv = ["/bin/sh", "-c", launch, workspace, shell, step.script];
-  const ended = spawnSync("unshare", [...namespaces, ...argv], { env: { ...step.env }, encoding: "utf8" });
-  expect(`${ended.stdout}${ended.stderr}\nexit ${ended.status}`, step.path).toMatch(/exit 0$/);
+  runPlan(result.plan, workspace, shell);
 }
 
 function describeEntry({ name, type, sha1, linkname }: Entry): string {

@@ -2,12 +2,42 @@ import { type BuildEvent, describeExit, formatLocation, printable, type StepOutl
 import { bytes, duration } from "../present/quantities.ts";
 import type { Progress } from "./progress.ts";
 
+/** Tasks that are shorter than this are not worth a line. */
+const longTask = 1000;
+
 /** Whole lines, nothing overwritten: for logs of CI. */
 export function plainProgress(output: NodeJS.WritableStream): Progress {
   const line = (text: string) => void output.write(`${text}\n`);
+  const tasks = new Map<string, { readonly timer: NodeJS.Timeout; shown: boolean; percent: number }>();
   let steps: readonly StepOutline[] = [];
-  let lastProgress = { task: "", percent: 0 };
   const numberOf = (id: string) => steps.findIndex((step) => step.id === id) + 1;
+
+  function startTask(name: string): void {
+    const timer = setTimeout(() => {
+      const task = tasks.get(name);
+      if (!task) return;
+      task.shown = true;
+      line(`=> ${name}`);
+    }, longTask);
+    timer.unref();
+    tasks.set(name, { timer, shown: false, percent: 0 });
+  }
+
+  function progressTask(name: string, done: number, total: number | undefined): void {
+    const task = tasks.get(name);
+    if (!task?.shown || !total) return;
+    const percent = Math.floor((done / total) * 10) * 10;
+    if (percent <= task.percent) return;
+    task.percent = percent;
+    line(`=> ${name}: ${percent} % of ${bytes(total)}`);
+  }
+
+  function endTask(name: string, took: number): void {
+    const task = tasks.get(name);
+    tasks.delete(name);
+    clearTimeout(task?.timer);
+    if (task?.shown || took >= longTask) line(`=> ${name}: done in ${duration(took)}`);
+  }
 
   function show(event: BuildEvent): void {
     switch (event.type) {
@@ -18,18 +48,13 @@ export function plainProgress(output: NodeJS.WritableStream): Progress {
         );
         break;
       case "task-started":
-        line(`=> ${event.task}`);
+        startTask(event.task);
         break;
-      case "task-progress": {
-        if (event.total === undefined || event.total === 0) break;
-        const percent = Math.floor((event.done / event.total) * 10) * 10;
-        if (event.task === lastProgress.task && percent <= lastProgress.percent) break;
-        lastProgress = { task: event.task, percent };
-        line(`=> ${event.task}: ${percent} % of ${bytes(event.total)}`);
+      case "task-progress":
+        progressTask(event.task, event.done, event.total);
         break;
-      }
       case "task-finished":
-        line(`=> ${event.task}: done in ${duration(event.duration)}`);
+        endTask(event.task, event.duration);
         break;
       case "step-started": {
         const step = steps.find((one) => one.id === event.step);
@@ -43,16 +68,9 @@ export function plainProgress(output: NodeJS.WritableStream): Progress {
       case "step-output":
         line(`   ${numberOf(event.step)}| ${printable(event.text)}`);
         break;
-      case "step-finished": {
-        const how =
-          event.state === "failed" && event.exit
-            ? `FAILED, ${describeExit(event.exit, undefined)}, after`
-            : event.state === "cached"
-              ? "cached,"
-              : "done in";
-        line(`=> step ${numberOf(event.step)}/${steps.length} ${how} ${duration(event.duration)}`);
+      case "step-finished":
+        line(`=> step ${numberOf(event.step)}/${steps.length} ${ending(event)}`);
         break;
-      }
       case "notice":
         line(`${event.level}: ${event.message}${event.hint ? `\n  hint: ${event.hint}` : ""}`);
         break;
@@ -62,5 +80,17 @@ export function plainProgress(output: NodeJS.WritableStream): Progress {
         break;
     }
   }
-  return { onEvent: show, end: () => {} };
+  return {
+    onEvent: show,
+    end() {
+      for (const { timer } of tasks.values()) clearTimeout(timer);
+      tasks.clear();
+    },
+  };
+}
+
+function ending(event: Extract<BuildEvent, { type: "step-finished" }>): string {
+  if (event.state === "cached") return "cached";
+  if (event.state === "done" || !event.exit) return `done in ${duration(event.duration)}`;
+  return `FAILED, ${describeExit(event.exit, undefined)}, after ${duration(event.duration)}`;
 }

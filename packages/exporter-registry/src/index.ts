@@ -1,1 +1,3 @@
-export {};
+import { registry } from "./registry.ts";
+
+export default registry;

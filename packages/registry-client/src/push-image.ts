@@ -33,7 +33,7 @@ export interface PushOptions {
   /** Without one, the image is there by its digest only. */
   readonly tag?: string | undefined;
   readonly signal: AbortSignal;
-  /** Bytes of blobs settled so far, sent or found there, and of all blobs; undefined while layers are still being compressed. */
+  /** Bytes of blobs settled so far, sent or found there, never less than before; and of all blobs, undefined while layers are still being compressed. */
   readonly onProgress?: ((done: number, total: number | undefined) => void) | undefined;
   /** Repositories of the same registry to mount layers from, besides those that the layers' descriptors name. */
   readonly mountFrom?: readonly string[] | undefined;
@@ -135,7 +135,12 @@ function createProgress(blobs: number, report: PushOptions["onProgress"]) {
   let opened = 0;
   let total = 0;
   let done = 0;
-  const tell = () => report?.(done, opened === blobs ? total : undefined);
+  let told = 0;
+  const tell = () => {
+    // What has to be sent again was told once.
+    told = Math.max(told, done);
+    report?.(told, opened === blobs ? total : undefined);
+  };
   return {
     /** One more blob; returns how its own progress is told. */
     open(size: number): (settled: number) => void {

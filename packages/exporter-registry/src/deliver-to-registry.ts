@@ -1,0 +1,30 @@
+import type { CredentialsFor, DebugImage, Delivered, DeliverOptions, Tls } from "@melange2/core";
+import { formatReference, openRepository, pushImage, type Reference } from "@melange2/registry-client";
+import { asMelangeError } from "./export-error.ts";
+
+export interface RegistryDestination {
+  readonly reference: Reference;
+  readonly transport: Tls;
+  readonly credentials: CredentialsFor;
+}
+
+/** Lets the engine push the image from where it is, or takes its bytes and pushes them. Rejects with `export`, or `interrupted` once the signal is aborted. */
+export async function deliverToRegistry(
+  image: DebugImage,
+  destination: RegistryDestination,
+  options: DeliverOptions,
+): Promise<Delivered> {
+  const { reference, transport, credentials } = destination;
+  const { signal } = options;
+  try {
+    signal.throwIfAborted();
+    const target = { kind: "registry", reference: formatReference(reference), transport, credentials } as const;
+    const delivered = await image.deliver(target, options);
+    if (delivered !== undefined) return delivered;
+    await using local = await image.open({ signal });
+    using repository = openRepository(reference, { tls: transport, credentials, signal });
+    return await pushImage(repository, local, { tag: reference.tag, signal, onProgress: options.onProgress });
+  } catch (error) {
+    throw asMelangeError(error, "export", signal);
+  }
+}

@@ -5,7 +5,7 @@ import type { OnEvent } from "./events.ts";
 import type { Environment } from "./image.ts";
 import type { Plan, Step, Unit } from "./plan.ts";
 import type { StepRecord, StepState } from "./record.ts";
-import { needlesOf, redactor } from "./redaction.ts";
+import { allNeedles, streamRedactor } from "./redaction.ts";
 import { lineReader, type StepLog, type StepLogWriter, stepLog } from "./step-log.ts";
 
 export interface BuildOptions {
@@ -17,7 +17,7 @@ export interface BuildOptions {
   readonly environments: Readonly<Record<string, Environment>>;
   readonly secrets: SecretSource;
   readonly onEvent: OnEvent;
-  /** Called once for each step that wrote output or ran, when it ends. */
+  /** Called once for each step that ran, when its unit has ended; not for one whose result was cached. */
   readonly onLog?: ((step: Step, log: StepLog) => void) | undefined;
   readonly signal: AbortSignal;
   readonly now: () => Date;
@@ -41,7 +41,8 @@ export type BuildOutcome =
 
 /**
  * Walks the plan, one unit after another, each on the state that the unit before it left, and notes every step. Stops at the first
- * failing step, whose record and states it returns. Rejects only when the engine breaks.
+ * failing step, whose record and states it returns. Rejects with `interrupted` when the signal is aborted between two units, with
+ * `environment` when one was not composed, otherwise only when the engine breaks.
  */
 export async function runPlan(options: BuildOptions): Promise<BuildOutcome> {
   const { plan } = options;
@@ -134,11 +135,7 @@ interface RecorderOptions extends Pick<BuildOptions, "session" | "secrets" | "on
 /** Runs units and tells about them: events, logs without secrets, a note for each step. */
 function stepRecorder(options: RecorderOptions) {
   const { session, onEvent, now, again } = options;
-  const redact = redactor(options.secrets);
-  const holdBack = Math.max(
-    0,
-    ...options.secrets.names.flatMap((name) => needlesOf(options.secrets.get(name) ?? "").map((n) => n.length)),
-  );
+  const needles = allNeedles(options.secrets);
 
   async function run(
     unit: Unit,
@@ -182,8 +179,8 @@ function stepRecorder(options: RecorderOptions) {
       onEvent({ type: "step-output", step: step.id, stream, text: line.replace(/\r?\n$/, "") });
     };
     const readers = {
-      stdout: lineReader(redact, holdBack, emit("stdout")),
-      stderr: lineReader(redact, holdBack, emit("stderr")),
+      stdout: lineReader(streamRedactor(needles), emit("stdout")),
+      stderr: lineReader(streamRedactor(needles), emit("stderr")),
     };
     let started: Date | undefined;
     let ended: Date | undefined;
@@ -230,20 +227,23 @@ function afterOf(result: RunResult): { after?: string } {
 
 export interface Replay {
   readonly context: CaptureContext;
-  /** The output of a step that ran again. */
+  /** What a step wrote when it ran again, and how it went. */
   logOf(step: string): StepLog | undefined;
+  recordOf(step: string): StepRecord | undefined;
 }
 
 /** What a capture strategy may run with: the builder's own way of running, its output marked as done again. */
 export function replay(options: Pick<BuildOptions, "session" | "secrets" | "onEvent" | "signal" | "now">): Replay {
   const logs = new Map<string, StepLog>();
+  const notes = new Map<string, StepRecord>();
   const onLog = (step: Step, log: StepLog) => void logs.set(step.id, log);
-  const recorder = stepRecorder({ ...options, onLog, again: true, note: () => {} });
+  const recorder = stepRecorder({ ...options, onLog, again: true, note: (record) => notes.set(record.id, record) });
   return {
     context: {
       signal: options.signal,
       replay: { run: async (unit, from, how) => (await recorder.run(unit, from, how)).result },
     },
     logOf: (step) => logs.get(step),
+    recordOf: (step) => notes.get(step),
   };
 }

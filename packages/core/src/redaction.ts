@@ -7,12 +7,14 @@ export const shortestSecret = 4;
 
 /**
  * The forms in which a secret's value betrays itself in plain text: as it is, URL-encoded, in base64 (also where it stands
- * in the middle of a longer base64 text, at each of the three alignments). Without duplicates, longest first.
+ * in the middle of a longer base64 text, at each of the three alignments). White space around the value is left out: a
+ * secret read from a file often ends with a newline that no output shows. Without duplicates, longest first.
  */
 export function needlesOf(value: string): readonly string[] {
-  if (value.length < shortestSecret) return [];
-  const bytes = new TextEncoder().encode(value);
-  const forms = new Set<string>([value, encodeURIComponent(value)]);
+  const secret = value.trim().toWellFormed();
+  if (secret.length < shortestSecret) return [];
+  const bytes = new TextEncoder().encode(secret);
+  const forms = new Set<string>([secret, encodeURIComponent(secret)]);
   for (const skip of [0, 1, 2]) {
     const text = innerBase64(bytes, skip);
     if (text.length >= shortestSecret + 2) {
@@ -27,7 +29,7 @@ export function needlesOf(value: string): readonly string[] {
 function innerBase64(bytes: Uint8Array, skip: number): string {
   const padded = new Uint8Array(skip + bytes.length);
   padded.set(bytes, skip);
-  const text = btoa(String.fromCharCode(...padded)).replaceAll("=", "");
+  const text = btoa(Array.from(padded, (byte) => String.fromCharCode(byte)).join("")).replaceAll("=", "");
   const first = Math.ceil((skip * 8) / 6);
   const last = Math.floor(((skip + bytes.length) * 8) / 6);
   return text.slice(first, last);
@@ -37,16 +39,69 @@ function innerBase64(bytes: Uint8Array, skip: number): string {
 export type Redact = (text: string) => string;
 
 export function redactor(secrets: SecretSource): Redact {
-  const needles = secrets.names
-    .flatMap((name) => needlesOf(secrets.get(name) ?? ""))
-    .sort((a, b) => b.length - a.length);
-  if (needles.length === 0) return (text) => text;
-  return (text) => needles.reduce((result, needle) => result.replaceAll(needle, mask), text);
+  const needles = allNeedles(secrets);
+  return (text) => redact(text, needles);
+}
+
+/** The needles of all secrets, longest first: where one secret contains another, the whole of it is masked. */
+export function allNeedles(secrets: SecretSource): readonly string[] {
+  return secrets.names.flatMap((name) => needlesOf(secrets.get(name) ?? "")).sort((a, b) => b.length - a.length);
+}
+
+function redact(text: string, needles: readonly string[]): string {
+  return needles.reduce((result, needle) => result.replaceAll(needle, mask), text);
+}
+
+/** Redacts a text that comes in pieces, wherever the pieces are cut. */
+export interface StreamRedactor {
+  /** What can be shown now. The end of the text is held back while it could be the beginning of a secret. */
+  write(piece: string): string;
+  /** What was held back. */
+  end(): string;
+}
+
+/** @param needles As {@link allNeedles} gives them. */
+export function streamRedactor(needles: readonly string[]): StreamRedactor {
+  let held = "";
+  return {
+    write(piece) {
+      const text = held + piece;
+      const end = endOfWhole(text, needles);
+      held = text.slice(end);
+      return redact(text.slice(0, end), needles);
+    },
+    end() {
+      const rest = redact(held, needles);
+      held = "";
+      return rest;
+    },
+  };
+}
+
+/** The last place where the text can be cut without cutting a needle, whether that is there whole or only begun. */
+function endOfWhole(text: string, needles: readonly string[]): number {
+  for (let end = text.length; ; ) {
+    const start = needles.reduce((least, needle) => Math.min(least, startAcross(text, needle, end)), end);
+    if (start === end) return end;
+    end = start;
+  }
+}
+
+/** Where the first needle begins that goes on beyond `end`; `end` where none does. */
+function startAcross(text: string, needle: string, end: number): number {
+  const first = needle.charAt(0);
+  let at = text.indexOf(first, Math.max(0, end - needle.length + 1));
+  while (at >= 0 && at < end) {
+    if (needle.startsWith(text.slice(at, at + needle.length))) return at;
+    at = text.indexOf(first, at + 1);
+  }
+  return end;
 }
 
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+// CSI, OSC, then DCS and its like, each begun by two characters or by the one C1 character that stands for them.
 const escapes =
-  /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[PX^_][^\u001b]*(?:\u001b\\)?|[ -/]*[0-~])/g;
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?|(?:\u001b[PX^_]|[\u0090\u0098\u009e\u009f])[^\u001b\u009c\n]*(?:\u001b\\|\u009c)?|\u001b[ -/]*[0-~]/g;
 
 /** A log line as it may be shown: without terminal escapes and control characters other than tab. */
 export function printable(line: string): string {

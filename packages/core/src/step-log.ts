@@ -1,14 +1,14 @@
-import type { Redact } from "./redaction.ts";
+import { printable, type StreamRedactor } from "./redaction.ts";
 
-/** A step's output as kept: UTF-8 text without secrets, at most `limit` bytes, the middle left out where there was more. */
+/** A step's output as kept: UTF-8 text without secrets, the middle left out where there was too much, cut at bytes. */
 export interface StepLog {
-  /** All bytes the step wrote, before anything was left out. */
+  /** Bytes of the whole text, before anything was left out. */
   readonly totalBytes: number;
   /** Bytes missing between head and tail, 0 where the log is whole. */
   readonly omittedBytes: number;
   /** Head, a line that says what is missing, tail. */
   bytes(): Uint8Array;
-  /** The last lines, fit to be shown: without terminal escapes and control characters. */
+  /** The last lines, of the last 64 KiB at most, fit to be shown: without terminal escapes and control characters. */
   lastLines(count: number): readonly string[];
 }
 
@@ -19,7 +19,10 @@ export interface StepLogWriter extends StepLog {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Half of the limit is kept from the beginning, half from the end. */
+/** Small pieces are gathered up to this many characters: an array for each line would cost more than the text. */
+const gathered = 64 * 1024;
+
+/** Keeps at most `limit` bytes, half from the beginning, half from the end. */
 export function stepLog(limit = 16 * 1024 * 1024): StepLogWriter {
   const half = Math.floor(limit / 2);
   const head: Uint8Array[] = [];
@@ -27,6 +30,19 @@ export function stepLog(limit = 16 * 1024 * 1024): StepLogWriter {
   let tail: Uint8Array[] = [];
   let tailBytes = 0;
   let totalBytes = 0;
+  let pending = "";
+
+  function flush(): void {
+    const chunk = encoder.encode(pending);
+    pending = "";
+    totalBytes += chunk.length;
+    const room = half - headBytes;
+    if (room > 0) {
+      head.push(chunk.subarray(0, room));
+      headBytes += Math.min(room, chunk.length);
+    }
+    if (chunk.length > room) keepTail(chunk.subarray(room));
+  }
 
   function keepTail(chunk: Uint8Array): void {
     tail.push(chunk);
@@ -44,22 +60,19 @@ export function stepLog(limit = 16 * 1024 * 1024): StepLogWriter {
 
   const log: StepLogWriter = {
     append(text) {
-      const chunk = encoder.encode(text);
-      totalBytes += chunk.length;
-      const room = half - headBytes;
-      if (room > 0) {
-        head.push(chunk.subarray(0, room));
-        headBytes += Math.min(room, chunk.length);
-      }
-      if (chunk.length > room) keepTail(chunk.subarray(Math.max(room, 0)));
+      pending += text;
+      if (pending.length >= gathered) flush();
     },
     get totalBytes() {
+      flush();
       return totalBytes;
     },
     get omittedBytes() {
-      return totalBytes - headBytes - keptTail().length;
+      flush();
+      return totalBytes - headBytes - Math.min(tailBytes, half);
     },
     bytes() {
+      flush();
       const end = keptTail();
       const omitted = totalBytes - headBytes - end.length;
       const gap = omitted === 0 ? [] : [encoder.encode(`\n[melange2: ${omitted} bytes of output left out here]\n`)];
@@ -69,7 +82,7 @@ export function stepLog(limit = 16 * 1024 * 1024): StepLogWriter {
       const bytes = log.bytes();
       const lines = decoder.decode(bytes.subarray(Math.max(0, bytes.length - 64 * 1024))).split("\n");
       if (lines.at(-1) === "") lines.pop();
-      return lines.slice(-count);
+      return lines.slice(Math.max(0, lines.length - count)).map(printable);
     },
   };
   return log;
@@ -88,36 +101,29 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array {
 const longestLine = 256 * 1024;
 
 /**
- * Turns a byte stream into whole lines of redacted text, each with its newline but perhaps the last. A line beyond 256 KiB comes in
- * pieces; what could be the beginning of a secret is held back until the piece after it.
+ * Turns a byte stream into whole lines of redacted text, each with its newline but perhaps the last. A line beyond 256 KiB
+ * comes in pieces. Bytes that are no UTF-8 become U+FFFD.
  */
-export function lineReader(redact: Redact, holdBack: number, emit: (line: string) => void) {
-  const text = new TextDecoder();
-  let rest = "";
-  function take(more: string): void {
-    rest += more;
-    const end = rest.lastIndexOf("\n");
-    if (end >= 0) {
-      const lines = redact(rest.slice(0, end + 1));
-      rest = rest.slice(end + 1);
-      for (const line of lines.split(/(?<=\n)/)) emit(line);
-    }
-    while (rest.length > longestLine) {
-      const safe = redact(rest);
-      const cut = safe.length - holdBack;
-      if (cut <= 0) break;
-      emit(safe.slice(0, cut));
-      rest = safe.slice(cut);
+export function lineReader(redactor: StreamRedactor, emit: (line: string) => void) {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let line = "";
+  function take(text: string): void {
+    const parts = text.split(/(?<=\n)/);
+    for (const part of parts) {
+      line += part;
+      if (!part.endsWith("\n") && line.length <= longestLine) continue;
+      emit(line);
+      line = "";
     }
   }
   return {
     write(chunk: Uint8Array): void {
-      take(text.decode(chunk, { stream: true }));
+      take(redactor.write(decoder.decode(chunk, { stream: true })));
     },
     end(): void {
-      take(text.decode());
-      if (rest !== "") emit(redact(rest));
-      rest = "";
+      take(redactor.write(decoder.decode()) + redactor.end());
+      if (line !== "") emit(line);
+      line = "";
     },
   };
 }

@@ -1,13 +1,13 @@
-import { replay } from "./builder.ts";
+import { type Replay, replay } from "./builder.ts";
 import type { Capture, CaptureStrategy, FailedBuild } from "./capture.ts";
 import { debugImageSpec } from "./debug-image.ts";
-import type { EngineSession, SecretSource, Snapshot } from "./engine.ts";
+import type { EngineSession, Exit, SecretSource, Snapshot } from "./engine.ts";
 import { MelangeError } from "./error.ts";
 import type { OnEvent } from "./events.ts";
 import type { PreparedExport, Receipt } from "./exporter.ts";
-import type { Environment } from "./image.ts";
+import type { Environment, ImageSpec } from "./image.ts";
 import { type CaptureRecord, describeExit, type FailureRecord, type StepRecord } from "./record.ts";
-import { needlesOf } from "./redaction.ts";
+import { filesWithSecrets } from "./secret-search.ts";
 
 export interface CaptureFailureOptions {
   readonly failed: FailedBuild;
@@ -40,12 +40,14 @@ export async function captureFailure(options: CaptureFailureOptions): Promise<Ca
   const capture = captureRecord(strategy.name, captured);
   onEvent({ type: "captured", capture });
   const earlier = captured.earlierFailure;
-  const step = earlier?.unit.steps[earlier.step];
-  if (!earlier || !step) return { snapshot: captured.snapshot, capture, record: options.record, log: options.log };
+  if (!earlier) return { snapshot: captured.snapshot, capture, record: options.record, log: options.log };
+  const step = earlier.unit.steps[earlier.step];
+  if (!step)
+    throw new TypeError(`${strategy.name} names step ${earlier.step} of unit ${earlier.unit.id}, which it has not`);
   return {
     snapshot: captured.snapshot,
     capture,
-    record: failedEarlier(options.record, step.id, earlier.result.exit),
+    record: failedEarlier(options.record, again, step.id, earlier.result.exit),
     log: again.logOf(step.id)?.bytes() ?? new Uint8Array(),
   };
 }
@@ -72,8 +74,11 @@ export async function exportFailure(options: ExportFailureOptions): Promise<Expo
   const { session, onEvent, signal } = options;
   const captured = await captureFailure(options);
   const { capture, log } = captured;
-  const record = await searched(options, captured);
-  const image = session.image(captured.snapshot, debugImageSpec({ ...options, record, capture, log }));
+  const describe = (record: FailureRecord) => debugImageSpec({ ...options, record, capture, log });
+  const found = await findSecrets(options, captured.snapshot, describe(captured.record));
+  if (found.length > 0 && !options.allowSecrets) throw secretFound(found);
+  const record = found.length === 0 ? captured.record : { ...captured.record, secretsAllowed: found };
+  const image = session.image(captured.snapshot, describe(record));
   const task = `export to ${options.prepared.destination}`;
   const receipt = await timed(options, task, () =>
     options.prepared.export(image, {
@@ -87,17 +92,18 @@ export async function exportFailure(options: ExportFailureOptions): Promise<Expo
   return { capture, receipt, record };
 }
 
-/** The record, once nothing of what is exported holds a secret, or the user let it pass. */
-async function searched(options: ExportFailureOptions, captured: CapturedFailure): Promise<FailureRecord> {
+/** Paths in the image that hold a secret's value, in the state's layers or in the files that explain it. */
+async function findSecrets(
+  options: ExportFailureOptions,
+  snapshot: Snapshot,
+  spec: ImageSpec,
+): Promise<readonly string[]> {
   const { session, secrets, signal } = options;
-  if (secrets.names.length === 0) return captured.record;
-  const hits = await timed(options, "search for secrets", async () => [
-    ...(await session.search([captured.snapshot], secrets, { signal })),
-    ...searchText("/.melange2/recipe.yaml", options.recipe, secrets),
+  if (secrets.names.length === 0) return [];
+  return timed(options, "search for secrets", async () => [
+    ...(await session.search([snapshot], secrets, { signal })),
+    ...(await filesWithSecrets(spec.files, secrets)),
   ]);
-  if (hits.length === 0) return captured.record;
-  if (!options.allowSecrets) throw secretFound(hits);
-  return { ...captured.record, secretsAllowed: hits };
 }
 
 function captureRecord(strategy: string, capture: Capture): CaptureRecord {
@@ -113,29 +119,21 @@ function captureRecord(strategy: string, capture: Capture): CaptureRecord {
 }
 
 /** The record when the steps before the failed one were run again and one of them failed this time. */
-function failedEarlier(record: FailureRecord, step: string, exit: FailureRecord["failure"]["exit"]): FailureRecord {
+function failedEarlier(record: FailureRecord, again: Replay, step: string, exit: Exit): FailureRecord {
   const index = record.steps.findIndex((other) => other.id === step);
   const steps = record.steps.map((other, position): StepRecord => {
-    if (position < index) return other;
-    if (position === index) return { ...other, state: "failed", exit };
-    const { started: _started, ended: _ended, exit: _exit, log: _log, after: _after, ...rest } = other;
+    if (position <= index) return again.recordOf(other.id) ?? other;
+    const { started: _s, ended: _e, exit: _x, log: _l, before: _b, after: _a, ...rest } = other;
     return { ...rest, state: "not-run" };
   });
   const message = `${describeExit(exit, record.steps[index]?.timeout)}, when it was run again`;
   return { ...record, steps, failure: { step, exit, message } };
 }
 
-function searchText(path: string, text: string, secrets: SecretSource): readonly string[] {
-  const found = secrets.names.some((name) =>
-    needlesOf(secrets.get(name) ?? "").some((needle) => text.includes(needle)),
-  );
-  return found ? [path] : [];
-}
-
 function secretFound(paths: readonly string[]): MelangeError {
   return new MelangeError(
     "secret-found",
-    `the state holds a secret's value in ${paths.length} files; nothing was exported`,
+    `a secret's value would be in the image, in ${paths.length === 1 ? "1 file" : `${paths.length} files`}; nothing was exported`,
     {
       hint: "Remove it from the step, or add --export-allow-secrets if it is meant to be there.",
       problems: paths.map((path) => ({ message: path })),

@@ -29,7 +29,10 @@ export function debugImageSpec(parts: DebugImageParts): ImageSpec {
   return {
     platform: environment.platform,
     config: {
-      Env: [...Object.entries(step.env).map(([name, value]) => `${name}=${value}`), `ENV=/${debugDirectory}/profile`],
+      // A recipe that sets ENV itself keeps it: the step saw that value.
+      Env: Object.entries({ ENV: `/${debugDirectory}/profile`, ...step.env }).map(
+        ([name, value]) => `${name}=${value}`,
+      ),
       WorkingDir: step.workdir,
       Cmd: ["/bin/sh"],
       ...(root ? {} : { User: `${step.user.uid}:${step.user.gid}` }),
@@ -68,13 +71,13 @@ function labelsOf(record: FailureRecord, capture: CaptureRecord, step: StepRecor
   };
 }
 
+/** A line for each unit that the state holds: a unit is what leaves a layer. */
 function historyOf(record: FailureRecord, capture: CaptureRecord): readonly string[] {
-  const unit = failedStep(record).unit;
-  return record.steps
-    .filter((step) =>
-      capture.state === "at-failure" ? step.state !== "not-run" : step.state !== "not-run" && step.unit !== unit,
-    )
-    .map((step) => `melange2 step ${step.id}`);
+  const failed = failedStep(record);
+  const end = record.steps.indexOf(failed) + (capture.state === "at-failure" ? 1 : 0);
+  const units = new Set(record.steps.slice(0, end).map((step) => step.unit));
+  if (capture.state === "before-unit") units.delete(failed.unit);
+  return [...units].map((unit) => `melange2: ${unit}`);
 }
 
 function filesOf(parts: DebugImageParts, step: StepRecord): readonly ImageFile[] {

@@ -61,7 +61,10 @@ export interface ImageSpec {
   readonly annotations: StringMap;
   /** RFC 3339; the time of the failure. Also the mtime of `files`. */
   readonly created: string;
-  /** One line each for the layers above the base, bottom first; the engine supplies its own words where the counts differ. Never a script. */
+  /**
+   * One line each for the layers that units left above the base, bottom first; the engine has its own words for the layer of `files`,
+   * and for all of them where the counts differ. Never a script.
+   */
   readonly history: readonly string[];
   readonly files: readonly ImageFile[];
 }

@@ -18,6 +18,7 @@ export interface Services {
  * what the environment names already is taken as it is and not started.
  */
 export async function start(names: readonly ProvisionName[]): Promise<Services> {
+  if (names.length === 0) return { env: {}, missing: new Map(), stop: async () => {} };
   const env: Record<string, string> = {};
   const missing = new Map<ProvisionName, string>();
   const stops: NonNullable<Started["stop"]>[] = [];

@@ -1,12 +1,11 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
-import type { Duplex } from "node:stream";
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, type GrpcTransportOptions } from "@connectrpc/connect-node";
-import { BuildkitError, isBuildkitError } from "./error.ts";
+import { BuildkitError } from "./error.ts";
 import { Control } from "./gen/control_pb.ts";
 import { translateError } from "./translate.ts";
-import type { Transport } from "./transport/transport.ts";
+import type { Link, Transport } from "./transport/transport.ts";
 
 /** One HTTP/2 connection to a daemon. It is never re-opened: sessions and jobs do not survive it. */
 export interface Connection {
@@ -31,18 +30,18 @@ export async function openConnection(transport: Transport, options: ConnectOptio
   const timeoutMs = options.timeoutMs ?? 8_000;
   const timeout = AbortSignal.timeout(timeoutMs);
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
-  let connection: Connection | undefined;
+  let connection: (Connection & Loss) | undefined;
   try {
     connection = createConnection(transport, await dial(transport, signal));
     await connection.client(Control).listWorkers({}, { signal });
     return connection;
   } catch (error) {
-    const reason = connection === undefined ? error : await lossOf(connection, error);
+    const reason = (await connection?.lossReason()) ?? reasonOf(error);
     await connection?.close();
     if (options.signal?.aborted === true) {
       throw translateError(error, `connecting to ${transport.address}`, { signal: options.signal, lost: undefined });
     }
-    const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(reason);
+    const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reason;
     throw new BuildkitError(
       "unreachable",
       `No BuildKit daemon at ${transport.address}: tried ${transport.attempt}: ${why}`,
@@ -55,7 +54,8 @@ export async function openConnection(transport: Transport, options: ConnectOptio
 }
 
 /** A transport that does not heed its signal is left behind, and closed should it come after all. */
-async function dial(transport: Transport, signal: AbortSignal): Promise<Duplex> {
+async function dial(transport: Transport, signal: AbortSignal): Promise<Link> {
+  signal.throwIfAborted();
   const attempt = transport.dial(signal);
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
@@ -63,7 +63,7 @@ async function dial(transport: Transport, signal: AbortSignal): Promise<Duplex> 
   try {
     return await Promise.race([attempt, aborted.promise]);
   } catch (error) {
-    attempt.then((late) => late.on("error", () => {}).destroy()).catch(() => {});
+    attempt.then((late) => late.socket.on("error", () => {}).destroy()).catch(() => {});
     throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);
@@ -75,32 +75,45 @@ const methodsHeader = "x-docker-expose-session-grpc-method";
 const windowBytes = 4 * 1024 * 1024;
 const beat = { everyMs: 3_000, patienceMs: 4_000, secondPatienceMs: 2_000 };
 
-function createConnection(transport: Transport, stream: Duplex): Connection {
+interface Loss {
+  /** Why the connection ended by itself; undefined while it has not. */
+  lossReason(): Promise<string | undefined>;
+}
+
+function createConnection(transport: Transport, link: Link): Connection & Loss {
+  const { socket } = link;
   const session = connectHttp2(authority, {
-    createConnection: () => stream,
+    createConnection: () => socket,
     settings: { enablePush: false, initialWindowSize: windowBytes },
     // Megabytes. Node's own limit of 10 refuses streams of a busy connection.
     maxSessionMemory: 64,
   });
-  session.once("connect", () => session.setLocalWindowSize(4 * windowBytes));
+  session.once("connect", () => {
+    if (!session.destroyed) session.setLocalWindowSize(4 * windowBytes);
+  });
   let cause: unknown;
   let lost: BuildkitError | undefined;
-  stream.on("error", (error) => {
+  socket.on("error", (error) => {
     cause ??= error;
   });
   session.on("error", (error) => {
     cause ??= error;
   });
-  const whyLost = (): BuildkitError | undefined => {
-    if (lost === undefined && (session.destroyed || stream.destroyed))
-      lost = lostError(transport, reasonOf(cause), cause);
+  const lossReason = async () => {
+    if (!session.destroyed && !socket.destroyed) return undefined;
+    return (await link.whyEnded?.()) ?? reasonOf(cause);
+  };
+  const whyLost = async () => {
+    const reason = lost === undefined ? await lossReason() : undefined;
+    if (reason !== undefined) lost ??= lostError(transport, reason, cause);
     return lost;
   };
   const grpc = createGrpcTransport({ baseUrl: authority, sessionManager: managerOf(session), acceptCompression: [] });
   const control = createClient(Control, grpc);
   const watch = createWatch(control, () => {
     lost ??= lostError(transport, "it no longer answers", undefined);
-    session.destroy();
+    // With an error, because streams that end without one would leave their requests waiting.
+    session.destroy(lost);
   });
   return {
     address: transport.address,
@@ -109,20 +122,21 @@ function createConnection(transport: Transport, stream: Duplex): Connection {
       try {
         return await request();
       } catch (error) {
-        throw translateError(error, what, { signal, lost: whyLost() });
+        throw translateError(error, what, { signal, lost: await whyLost() });
       }
     },
     watch,
+    lossReason,
     async close() {
-      lost ??= new BuildkitError("connection-lost", `The connection to ${transport.address} is closed`, {
+      lost ??= new BuildkitError("connection-lost", `the connection to ${transport.address} is closed`, {
         hint: "Connect again.",
       });
       if (!session.destroyed) {
         const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
-        session.destroy();
+        session.destroy(lost);
         await closed;
       }
-      stream.destroy();
+      socket.destroy();
     },
   };
 }
@@ -184,19 +198,10 @@ function createWatch(control: Client<typeof Control>, onSilence: () => void): ()
 }
 
 function lostError(transport: Transport, reason: string, cause: unknown): BuildkitError {
-  return new BuildkitError("connection-lost", `The connection to ${transport.address} was lost: ${reason}`, {
+  return new BuildkitError("connection-lost", `the connection to ${transport.address} was lost: ${reason}`, {
     hint: transport.advice,
     cause,
   });
-}
-
-/** What ended the connection tells more than what the request that was going on says. */
-async function lossOf(connection: Connection, error: unknown): Promise<unknown> {
-  try {
-    return await connection.call("the first request", undefined, () => Promise.reject(error));
-  } catch (translated) {
-    return isBuildkitError(translated) && translated.cause !== undefined ? translated.cause : translated;
-  }
 }
 
 function reasonOf(error: unknown): string {

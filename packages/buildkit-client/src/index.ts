@@ -22,7 +22,7 @@ export type { StatusEvent, VertexLog, VertexStatus, VertexTransfer, VertexWarnin
 export { type CommandOptions, commandTransport } from "./transport/command.ts";
 export { dockerTransport } from "./transport/docker.ts";
 export { type TcpOptions, type TlsOptions, tcpTransport } from "./transport/tcp.ts";
-export type { Transport } from "./transport/transport.ts";
+export type { Link, Transport } from "./transport/transport.ts";
 export { unixTransport } from "./transport/unix.ts";
 export { type DirectoryOptions, directoryTree } from "./tree/directory.ts";
 export type { EntryAttributes, Tree, TreeEntry } from "./tree/entry.ts";

@@ -125,7 +125,7 @@ export function openJob(connection: Connection, options: SolveOptions): Job {
       const Range =
         offset === undefined && length === undefined
           ? {}
-          : { Range: { Offset: BigInt(offset ?? 0), Length: BigInt(length ?? 0) } };
+          : { Range: { Offset: BigInt(offset ?? 0), Length: BigInt(length ?? Number.MAX_SAFE_INTEGER) } };
       const { Data } = await call(`read ${path}`, signal, (options) =>
         bridge.readFile({ Ref: at.id, FilePath: path, ...Range }, options),
       );

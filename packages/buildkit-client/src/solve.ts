@@ -89,6 +89,8 @@ export function beginSolve(
       await status.finish(lastStatusMs);
       return { response: ExporterResponse };
     } catch (error) {
+      // An aborted solve may go on to tell of its end for a while; nobody waits for that.
+      if (options.signal?.aborted === true) await status.finish(0).catch(() => {});
       throw await explain(error, session, status);
     } finally {
       unwatch();
@@ -113,7 +115,7 @@ export async function explain(error: unknown, session: Session, status: StatusFo
   }
   if (error.code !== "solve-failed" && error.code !== "request") return error;
   if (error.vertex !== undefined) return error;
-  const vertex = await status.failedVertex(failedVertexMs);
+  const vertex = await status.failedVertex(error.message, failedVertexMs);
   if (vertex === undefined) return error;
   return new BuildkitError("solve-failed", error.message, {
     hint: "See the log of the failed vertex.",

@@ -49,8 +49,8 @@ export interface VertexWarning {
 }
 
 export interface StatusFollower {
-  /** The first vertex that failed, waited for as long as `timeoutMs` if none has yet: errors outrun the status stream. */
-  failedVertex(timeoutMs: number): Promise<string | undefined>;
+  /** The vertex whose error `message` repeats, waited for as long as `timeoutMs`: errors outrun the status stream. */
+  failedVertex(message: string, timeoutMs: number): Promise<string | undefined>;
   /** Resolves when the stream has ended, cut off after `timeoutMs`. Rejects with what `onStatus` threw. */
   finish(timeoutMs: number): Promise<void>;
 }
@@ -62,13 +62,18 @@ export function followStatus(
   onStatus: ((event: StatusEvent) => void) | undefined,
 ): StatusFollower {
   const stop = new AbortController();
-  const failed = Promise.withResolvers<string | undefined>();
+  const failures: VertexStatus[] = [];
+  let over = false;
+  const waiting = new Set<() => void>();
+  const wake = () => {
+    for (const resolve of waiting) resolve();
+  };
   let thrown: { error: unknown } | undefined;
   const following = (async () => {
     for await (const response of control.status({ Ref: ref }, { signal: stop.signal })) {
       const event = eventOf(response);
-      const vertex = event.vertices.find(({ error }) => error !== "");
-      if (vertex !== undefined) failed.resolve(vertex.digest);
+      failures.push(...event.vertices.filter(({ error }) => error !== ""));
+      wake();
       try {
         onStatus?.(event);
       } catch (error) {
@@ -78,7 +83,10 @@ export function followStatus(
   })()
     // The solve itself tells what went wrong, and better.
     .catch(() => {})
-    .finally(() => failed.resolve(undefined));
+    .finally(() => {
+      over = true;
+      wake();
+    });
   const within = async <T>(timeoutMs: number, promise: Promise<T>, otherwise: T): Promise<T> => {
     const late = Promise.withResolvers<T>();
     const timer = setTimeout(() => late.resolve(otherwise), timeoutMs);
@@ -89,7 +97,20 @@ export function followStatus(
     }
   };
   return {
-    failedVertex: (timeoutMs) => within(timeoutMs, failed.promise, undefined),
+    async failedVertex(message, timeoutMs) {
+      const find = () => failures.findLast(({ error }) => message.includes(error))?.digest;
+      const found = new Promise<void>((resolve) => {
+        const look = () => {
+          if (find() === undefined && !over) return;
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+        look();
+      });
+      await within(timeoutMs, found, undefined);
+      return find();
+    },
     async finish(timeoutMs) {
       await within(timeoutMs, following, undefined);
       stop.abort();

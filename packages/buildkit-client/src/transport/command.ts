@@ -1,6 +1,6 @@
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { Duplex } from "node:stream";
-import type { Transport } from "./transport.ts";
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
+import type { Link, Transport } from "./transport.ts";
 
 export interface CommandOptions {
   /** The address to show in messages instead of the command. */
@@ -11,79 +11,75 @@ export interface CommandOptions {
 
 /**
  * A daemon behind a process that joins its standard input and output to it: `docker exec -i NAME buildctl dial-stdio`,
- * `ssh HOST buildctl dial-stdio`. One process for one connection; it ends with the connection.
+ * `ssh HOST buildctl dial-stdio`. One process for one connection; it ends with the connection. Not on Windows.
  */
 export function commandTransport(argv: readonly string[], options: CommandOptions = {}): Transport {
-  const [program] = argv;
-  if (program === undefined) throw new TypeError("commandTransport needs a program");
+  if (argv.length === 0) throw new TypeError("commandTransport needs a program");
   return {
     address: options.label ?? `command ${argv.join(" ")}`,
     attempt: `the command ${argv.join(" ")}`,
-    advice: `Run the command by hand: it must start, say nothing and wait. The daemon must run at its other end.`,
-    dial: (signal) => start(program, argv.slice(1), options, signal),
+    advice: "Run the command by hand: it must start, say nothing and wait. The daemon must run at its other end.",
+    dial: (signal) => start(argv, options, signal),
   };
 }
 
 /** How long a process may take to leave after its input has ended. */
-const graceMilliseconds = 2_000;
+const graceMs = 2_000;
 
-function start(
-  program: string,
-  args: readonly string[],
-  options: CommandOptions,
-  signal: AbortSignal,
-): Promise<Duplex> {
+/** How long to wait for the last words of a process whose output has ended. */
+const lastWordsMs = 1_000;
+
+/** Joins both standard streams to one socket, which spawn by itself cannot. The program and its arguments stay data. */
+const join = ["-c", 'exec "$@" <&3 >&3 3>&-', "sh"] as const;
+
+function start(argv: readonly string[], options: CommandOptions, signal: AbortSignal): Promise<Link> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(signal.reason);
-      return;
-    }
-    // A group of its own: a Ctrl-C in the terminal is for this process, which still needs the connection to clean up.
-    const child = spawn(program, args, { stdio: "pipe", detached: true, env: options.env ?? process.env });
-    child.once("error", reject);
-    child.once("spawn", () => {
-      child.off("error", reject);
-      resolve(streamOf(child, program));
+    signal.throwIfAborted();
+    const child = spawn("/bin/sh", [...join, ...argv], {
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+      // A group of its own: a Ctrl-C in the terminal is for this process, which still needs the connection to clean up.
+      detached: true,
+      env: options.env ?? process.env,
     });
+    child.once("error", reject);
+    child.once("spawn", () => resolve(linkTo(child, argv[0] as string)));
   });
 }
 
-function streamOf(child: ChildProcessWithoutNullStreams, program: string): Duplex {
+function linkTo(child: ChildProcess, program: string): Link {
   let complaints = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     complaints = `${complaints}${text}`.slice(-2_000);
   });
-  const stream = new Duplex({
-    read: () => child.stdout.resume(),
-    write: (chunk: Uint8Array, _encoding, callback) => void child.stdin.write(chunk, callback),
-    final: (callback) => void child.stdin.end(callback),
-    destroy(error, callback) {
-      child.stdin.destroy();
-      child.stdout.destroy();
-      child.stderr.destroy();
-      stop(child);
-      callback(error);
+  const left = new Promise<string>((resolve) => {
+    child.once("close", (code, killedBy) => {
+      const end = killedBy === null ? `exited with code ${code}` : `was ended by ${killedBy}`;
+      const said = complaints.trim();
+      resolve(`${program} ${end}${said === "" ? "" : `: ${said}`}`);
+    });
+  });
+  const socket = child.stdio[3] as Socket;
+  socket.once("close", () => stop(child));
+  return {
+    socket,
+    whyEnded: () => {
+      const silence = new Promise<undefined>((resolve) => {
+        setTimeout(resolve, lastWordsMs, undefined).unref();
+      });
+      return Promise.race([left, silence]);
     },
-  });
-  child.stdout.on("data", (chunk: Buffer) => {
-    if (!stream.push(chunk)) child.stdout.pause();
-  });
-  const ignore = () => {};
-  for (const end of [child.stdin, child.stdout, child.stderr]) end.on("error", ignore);
-  child.on("error", ignore);
-  // "close" comes after the last byte of its output, so what it said before it left is known.
-  child.on("close", (code, killedBy) => {
-    const end = killedBy === null ? `exited with code ${code}` : `was ended by ${killedBy}`;
-    const said = complaints.trim();
-    if (code === 0) stream.push(null);
-    else stream.destroy(new Error(`${program} ${end}${said === "" ? "" : `: ${said}`}`));
-  });
-  return stream;
+  };
 }
 
-function stop(child: ChildProcessWithoutNullStreams): void {
+/** Its input has ended, which is what it should leave for. */
+function stop(child: ChildProcess): void {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), graceMilliseconds);
-  child.once("exit", () => clearTimeout(timer));
+  const hurry = setTimeout(() => child.kill("SIGTERM"), graceMs / 2);
+  const insist = setTimeout(() => child.kill("SIGKILL"), graceMs);
+  child.once("exit", () => {
+    clearTimeout(hurry);
+    clearTimeout(insist);
+    // What it may have left behind with its standard error open is not waited for.
+    setTimeout(() => child.stderr?.destroy(), lastWordsMs).unref();
+  });
 }

@@ -1,6 +1,6 @@
 import { Agent, request } from "node:http";
-import type { Duplex } from "node:stream";
-import type { Transport } from "./transport.ts";
+import type { Socket } from "node:net";
+import type { Link, Transport } from "./transport.ts";
 
 /** The BuildKit inside a Docker daemon (20.10 and later), reached through the daemon's own unix socket. */
 export function dockerTransport(path: string): Transport {
@@ -12,7 +12,7 @@ export function dockerTransport(path: string): Transport {
   };
 }
 
-function upgrade(socketPath: string, signal: AbortSignal): Promise<Duplex> {
+function upgrade(socketPath: string, signal: AbortSignal): Promise<Link> {
   return new Promise((resolve, reject) => {
     const call = request({
       socketPath,
@@ -28,7 +28,7 @@ function upgrade(socketPath: string, signal: AbortSignal): Promise<Duplex> {
     call.on("upgrade", (_response, socket, head) => {
       signal.removeEventListener("abort", onAbort);
       if (head.length > 0) socket.unshift(head);
-      resolve(socket);
+      resolve({ socket: socket as Socket });
     });
     call.on("response", (response) => {
       reject(new Error(`it answered ${response.statusCode} instead of upgrading the connection`));

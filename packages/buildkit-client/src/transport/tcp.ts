@@ -1,6 +1,6 @@
 import { connect, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { settled, type Transport } from "./transport.ts";
+import { opened, type Transport } from "./transport.ts";
 
 /** PEM texts. With `cert` and `key` the daemon can tell who calls. */
 export interface TlsOptions {
@@ -30,7 +30,7 @@ export function tcpTransport({ host, port, tls }: TcpOptions): Transport {
         ? "Check host and port, that buildkitd listens there, and whether it wants TLS."
         : "Check host and port, that the certificate authority is the one of the daemon, and that the daemon trusts yours.",
     async dial(signal) {
-      if (tls === undefined) return settled(connect({ host, port, noDelay: true }), "connect", signal);
+      if (tls === undefined) return opened(connect({ host, port, noDelay: true }), "connect", signal);
       const serverName = tls.serverName ?? host;
       const socket = connectTls({
         host,
@@ -42,7 +42,7 @@ export function tcpTransport({ host, port, tls }: TcpOptions): Transport {
         ...pem("key", tls.key),
       });
       socket.setNoDelay(true);
-      return settled(socket, "secureConnect", signal);
+      return opened(socket, "secureConnect", signal);
     },
   };
 }

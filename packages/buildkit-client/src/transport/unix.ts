@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { settled, type Transport } from "./transport.ts";
+import { opened, type Transport } from "./transport.ts";
 
 /** A buildkitd that listens on a unix socket. */
 export function unixTransport(path: string): Transport {
@@ -7,6 +7,6 @@ export function unixTransport(path: string): Transport {
     address: `unix://${path}`,
     attempt: `the socket ${path}`,
     advice: "Check that buildkitd runs, that this is its socket, and that you may open it.",
-    dial: (signal) => settled(connect(path), "connect", signal),
+    dial: (signal) => opened(connect(path), "connect", signal),
   };
 }

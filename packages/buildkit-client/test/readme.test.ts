@@ -1,0 +1,45 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { buildkitd, createRoot } from "./daemons.ts";
+import { define, run } from "./graph.ts";
+
+const samples = new URL("samples/", import.meta.url);
+const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+
+describe("README", () => {
+  it.each(readdirSync(samples))("shows %s as it is type-checked", (name) => {
+    const text = readFileSync(new URL(name, samples), "utf8");
+    expect(readme).toContain(`\`\`\`ts file=${name}\n${text}\`\`\``);
+  });
+
+  it.skipIf(buildkitd.address === undefined)(`shows samples that run ${buildkitd.skip}`, () => {
+    const root = createRoot();
+    const directory = mkdtempSync(join(tmpdir(), "melange2-buildkit-readme-"));
+    writeFileSync(join(directory, "graph.pb"), define(run(root.node, "echo built; echo made > /made")));
+    const sample = (name: string) =>
+      execFileSync(
+        process.execPath,
+        [
+          "--conditions=melange2-source",
+          new URL(name, samples).pathname,
+          buildkitd.address as string,
+          "graph.pb",
+          root.directory,
+        ],
+        { cwd: directory, encoding: "utf8", timeout: 60_000 },
+      );
+    try {
+      sample("build.ts");
+      expect(readFileSync(join(directory, "out/made"), "utf8")).toBe("made\n");
+      expect(sample("steps.ts")).toMatch(/made\n[^]*sha256:[0-9a-f]{64}\n$/);
+      expect(execFileSync("tar", ["-tf", "image.tar"], { cwd: directory, encoding: "utf8" })).toContain("index.json");
+      expect(sample("prune.ts")).toMatch(/\d+ bytes gone\n$/);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+      root.remove();
+    }
+  });
+});

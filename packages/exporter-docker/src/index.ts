@@ -1,1 +1,3 @@
-export {};
+import { docker } from "./docker.ts";
+
+export default docker;

@@ -1,9 +1,11 @@
 // For users: suites that hold an implementation to its contract.
 export type { CaptureSuiteOptions } from "./capture-suite.ts";
 export { captureSuite } from "./capture-suite.ts";
+// For implementers: fakes and parts for tests of their own.
+export type { DaemonFault, FakeDockerDaemon, FakeDockerOptions } from "./docker/fake-docker-daemon.ts";
+export { fakeDockerDaemon } from "./docker/fake-docker-daemon.ts";
 export type { ExporterSubject, ExporterSuiteOptions } from "./exporter-suite.ts";
 export { exporterSuite, testExportContext } from "./exporter-suite.ts";
-// For implementers: fakes and parts for tests of their own.
 export type { LayeredImageParts } from "./layered-image.ts";
 export { layeredImage } from "./layered-image.ts";
 export { testStep, testUnit } from "./plan-parts.ts";

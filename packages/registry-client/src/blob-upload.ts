@@ -199,21 +199,24 @@ async function sendChunk(
 
 /** The upload as the registry has it now; undefined when it has to begin anew. */
 async function resume(session: Session, repository: string, upload: Upload, size: number): Promise<Upload | undefined> {
-  const answer = await session.send({
-    method: "GET",
-    to: upload.location,
-    scopes: [pullPush(repository)],
-    expect: [204, 400, 404, 405],
-    action: `tell the state of an upload to ${repository}`,
-  });
-  answer.discard();
-  const offset = answer.status === 204 ? received(answer) : undefined;
-  if (offset === undefined || offset > size) return undefined;
-  return {
-    ...upload,
-    location: answer.headers.location === undefined ? upload.location : session.locationOf(answer),
-    offset,
-  };
+  try {
+    const answer = await session.send({
+      method: "GET",
+      to: upload.location,
+      scopes: [pullPush(repository)],
+      expect: [204],
+      action: `tell the state of an upload to ${repository}`,
+    });
+    answer.discard();
+    const offset = received(answer);
+    if (offset === undefined || offset > size) return undefined;
+    const location = answer.headers.location === undefined ? upload.location : session.locationOf(answer);
+    return { ...upload, location, offset };
+  } catch (error) {
+    // Whatever speaks against this upload, a new one shows whether it was only that.
+    if (isRegistryError(error)) return undefined;
+    throw error;
+  }
 }
 
 async function finishUpload(

@@ -188,6 +188,8 @@ async function write(
   const bodiless = status === 204 || status === 304;
   const known = Object.entries(headers).filter((header): header is [string, string] => header[1] !== undefined);
   response.writeHead(status, {
+    // A length that is a lie would leave the connection in no state to go on with.
+    ...("content-length" in headers ? { connection: "close" } : {}),
     ...(bodiless || "content-length" in headers ? {} : { "content-length": String(body.length) }),
     ...Object.fromEntries(known),
   });

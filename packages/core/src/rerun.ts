@@ -37,26 +37,25 @@ while read -r name; do
   set -- "$@" "$name=\${value%?}"
 done < "$here/secrets"
 
-script=$(read_file script)
+script=$(read_file script) || exit 2
 script=\${script%x}
 start=$(read_file start-directory)
 cd "\${start%x}" 2>/dev/null || cd /
 
 uid=$(cat "$here/uid")
 gid=$(cat "$here/gid")
-if [ "$(id -u)" = "$uid" ]; then
-  exec env -i "$@" /bin/sh -c "$script"
+if [ "$(id -u)" = "$uid" ] && [ "$(id -g)" = "$gid" ]; then
+  exec env -i -- "$@" /bin/sh -c "$script"
 fi
 if [ "$(id -u)" != 0 ]; then
   say "the step ran as $uid:$gid, and this user cannot become it: start the container with --user $uid:$gid"
   exit 2
 fi
 if command -v setpriv >/dev/null && setpriv --reuid "$uid" --regid "$gid" --clear-groups true 2>/dev/null; then
-  exec env -i "$@" setpriv --reuid "$uid" --regid "$gid" --clear-groups /bin/sh -c "$script"
+  exec setpriv --reuid "$uid" --regid "$gid" --clear-groups env -i -- "$@" /bin/sh -c "$script"
 fi
-if chroot --userspec="$uid:$gid" / /bin/sh -c : 2>/dev/null; then
-  exec chroot --userspec="$uid:$gid" / env -i "$@" \
-    /bin/sh -c 'cd "$0" 2>/dev/null; exec /bin/sh -c "$1"' "\${start%x}" "$script"
+if chroot --userspec="$uid:$gid" --groups= --skip-chdir / true 2>/dev/null; then
+  exec chroot --userspec="$uid:$gid" --groups= --skip-chdir / env -i -- "$@" /bin/sh -c "$script"
 fi
 say "no program here can change to the user $uid:$gid: start the container with --user $uid:$gid"
 exit 2

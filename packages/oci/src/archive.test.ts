@@ -61,9 +61,10 @@ describe("one archive for every loader", () => {
     expect(seen.at(-1)).toEqual([bytes, bytes]);
   });
 
-  test.skipIf(!installed("skopeo")).each(compressions)(
+  test.for(compressions)(
     "%s: skopeo reads it as an OCI archive and as a docker archive",
-    async (compression) => {
+    async (compression, { skip }) => {
+      skip(!installed("skopeo"), "skopeo is not installed");
       const { path, image, result, directory } = await written(compression);
       const oci = JSON.parse(run("skopeo", "inspect", "--raw", `oci-archive:${path}:failed`));
       expect(oci.config.digest).toBe(image.imageId);
@@ -77,8 +78,9 @@ describe("one archive for every loader", () => {
     },
   );
 
-  const judges = installed("skopeo") && installed("umoci") && process.getuid?.() === 0;
-  test.skipIf(!judges)("umoci unpacks the tree that flatten tells (needs skopeo, umoci, root)", async () => {
+  test("umoci unpacks the tree that flatten tells", async ({ skip }) => {
+    skip(!installed("skopeo") || !installed("umoci"), "skopeo or umoci is not installed");
+    skip(process.getuid?.() !== 0, "owners can only be set by root");
     const { path, image, directory } = await written("gzip");
     run("skopeo", "copy", "-q", `oci-archive:${path}`, `oci:${join(directory, "layout")}:x`);
     run("umoci", "unpack", "--image", `${join(directory, "layout")}:x`, join(directory, "bundle"));
@@ -161,9 +163,8 @@ describe("one archive for every loader", () => {
 });
 
 describe("reading what others wrote", () => {
-  const skopeo = installed("skopeo");
-
-  test.skipIf(!skopeo)("an OCI layout, a docker archive and a v2 one by skopeo hold the same image", async () => {
+  test("an OCI layout, a docker archive and an OCI archive by skopeo hold the same image", async ({ skip }) => {
+    skip(!installed("skopeo"), "skopeo is not installed");
     const { path, image, directory } = await written("gzip");
     const forms = {
       "oci-layout": `oci:${directory}/layout:x`,

@@ -1,3 +1,4 @@
+import { isMelangeError } from "@melange2/core";
 import { type StepSource, step as stepDecoder } from "./schema.ts";
 import { type Problems, sourceFile, type Text } from "./source.ts";
 import { parseYaml } from "./yaml-document.ts";
@@ -37,7 +38,8 @@ export function pipelineDefinitions(source: PipelineSource, problems: Problems):
       });
       return undefined;
     }
-    const found = source.find(name);
+    const found = find(uses);
+    if (found === "refused") return undefined;
     if (!found) {
       problems.error(`there is no pipeline "${name}"`, uses.place, {
         hint: `Searched: ${source.searched.join(", ")}. Add its directory with --pipeline-dir.`,
@@ -46,6 +48,16 @@ export function pipelineDefinitions(source: PipelineSource, problems: Problems):
     }
     const root = parseYaml(sourceFile(found.file, found.text), problems);
     return root && stepDecoder.decode(root, { problems, unknownKeys: "ignore" });
+  }
+
+  function find(uses: Text): PipelineFile | "refused" | undefined {
+    try {
+      return source.find(uses.value);
+    } catch (error) {
+      if (!isMelangeError(error)) throw error;
+      problems.error(error.message, uses.place, { hint: error.hint });
+      return "refused";
+    }
   }
 
   return {

@@ -1,5 +1,4 @@
-import type { Location, MelangeError, Problem } from "@melange2/core";
-import { MelangeError as RecipeError } from "@melange2/core";
+import { type Location, MelangeError, type Problem } from "@melange2/core";
 import { LineCounter } from "yaml";
 
 /** A YAML file as it was read: its name for messages and its text for positions. */
@@ -104,7 +103,7 @@ export function recipeError(file: string, problems: readonly Problem[]): Melange
     sorted.length === 1 && first
       ? first.message
       : `${file} has ${sorted.length} problems; the first: ${first?.message}`;
-  return new RecipeError("recipe", message, {
+  return new MelangeError("recipe", message, {
     hint: first?.hint ?? "Correct the recipe at the place named.",
     location: first?.location,
     problems: sorted,

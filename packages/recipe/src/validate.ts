@@ -33,6 +33,13 @@ function validatePackage(main: PackageSource, problems: Problems): void {
   }
   validatePriorities(main.dependencies, problems);
   validateCpe(main, problems);
+  for (const { "license-path": path } of main.copyright) {
+    if (path.value.startsWith("/") || path.value.split("/").includes("..")) {
+      problems.error(`license-path "${path.value}" may be neither absolute nor contain ".."`, path.place, {
+        hint: "Name a file in the workspace.",
+      });
+    }
+  }
   for (const { path, add, reason, at } of main.setcap) {
     if (reason.value === "") problems.error(`the file capabilities of "${path.value}" need a reason`, at);
     for (const [names, flags] of add) {

@@ -21,14 +21,20 @@ const mostAliases = 10_000;
 
 /** The first document of a file, or undefined when there is none or it is no YAML; all that is wrong goes to `problems`. */
 export function parseYaml(file: SourceFile, problems: Problems): YamlNode | undefined {
-  const documents = parseAllDocuments(file.text, { schema: "failsafe", uniqueKeys: false, strict: true });
+  const documents = parseAllDocuments(file.text, {
+    schema: "failsafe",
+    uniqueKeys: false,
+    prettyErrors: false,
+  });
   if (!Array.isArray(documents)) return undefined;
   const whole: Place = { file, start: 0, end: file.text.length };
   const [document, second] = documents as Document.Parsed[];
   if (!document) return undefined;
-  for (const error of [...document.errors, ...document.warnings]) {
-    // Explicit core tags are resolved here, by the failsafe schema they are not.
-    if (error.code === "TAG_RESOLVE_FAILED" && /tag:yaml\.org,2002:|!!\w/.test(error.message)) continue;
+  // Explicit core tags are resolved here; the failsafe schema does not know them.
+  const faults = [...document.errors, ...document.warnings].filter(
+    ({ code, message }) => code !== "TAG_RESOLVE_FAILED" || !message.includes("tag:yaml.org,2002:"),
+  );
+  for (const error of faults) {
     const [start, end] = error.pos;
     problems.error(`not valid YAML: ${error.message}`, { file, start, end });
   }
@@ -36,7 +42,7 @@ export function parseYaml(file: SourceFile, problems: Problems): YamlNode | unde
     const start = second.range[0];
     problems.warn("only the first YAML document of a file is read; the rest is ignored", { ...whole, start });
   }
-  if (problems.errors.length > 0 || !document.contents) return undefined;
+  if (faults.length > 0 || !document.contents) return undefined;
   return convert(document.contents as Node, document, file, problems);
 }
 

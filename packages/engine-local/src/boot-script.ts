@@ -13,8 +13,8 @@ export interface RootPlan {
   readonly console?: string | undefined;
   /** Give the layer's root directory owner and mode of the one below: a layer's root becomes the image's `/`. */
   readonly adoptRootFrom?: string | undefined;
-  /** Set: commands may be {@link nestedCommand}; a name for a file, where nothing is yet. */
-  readonly nested?: string | undefined;
+  /** Names for files, where nothing is yet: each will hold a user namespace for one {@link nestedCommand}. */
+  readonly nested?: readonly string[];
 }
 
 /** What process 1 says on descriptor 3, one line each; {@link parseReport} reads it. */
@@ -57,7 +57,7 @@ export function bootText(host: Host, session: SessionDirectory, plan: RootPlan):
       ? []
       : [": > dev/console", `${mount} -n --bind ${shellQuote(plan.console)} dev/console`]),
     ...(plan.network === "none" ? [`${shellQuote(host.tool("ip"))} link set lo up`] : []),
-    ...(plan.nested === undefined ? [] : nestedText(host, plan.nested)),
+    ...(plan.nested === undefined || plan.nested.length === 0 ? [] : nestedText(host, plan.nested)),
     `${mount} -n --move . /`,
     "echo ready >&3",
   ];
@@ -121,25 +121,29 @@ export function stepsText(steps: readonly StepProcess[]): string {
 ${calls.join("")}`;
 }
 
-/** The word before a command that is to run in the {@link nestedText} namespace. */
+/** Shell words before a command that is to run in one more user namespace: this, and the file that holds it. */
 export const nestedCommand = "nested";
 
 /**
- * Makes one more user namespace with the same ids and defines `nested`, which runs a command in it with a mount namespace of
- * its own. Mounts copied into that are locked together, so no capability there can take the root away and bare the host's.
- * The kernel refuses a new user namespace once the root has moved, hence a process that holds it from before.
+ * Makes one more user namespace with the same ids for each step that needs one, and defines `nested`, which runs a command in
+ * it with a mount namespace of its own. Mounts copied into that are locked together, so no capability there can take the root
+ * away and bare the host's. The kernel refuses a new user namespace once the root has moved, so a file holds it from before;
+ * the process that it was made for must be gone by then, since its root is the host's and a step could look through it.
  */
-function nestedText(host: Host, holderFifo: string): readonly string[] {
+function nestedText(host: Host, files: readonly string[]): readonly string[] {
   const tool = (name: Tool) => shellQuote(host.tool(name));
-  const held = shellQuote(holderFifo);
   return [
-    `${tool("mkfifo")} -m 600 ${held}`,
-    `${tool("unshare")} -U -- /bin/sh -c 'echo >"$1"; exec "$2" infinity' sh ${held} ${tool("sleep")} 3>&- &`,
+    'hold() { : >"$1"',
+    `${tool("mkfifo")} -m 600 "$1.up"`,
+    `${tool("unshare")} -U -- /bin/sh -c 'echo >"$1"; exec "$2" infinity' sh "$1.up" ${tool("sleep")} 3>&- &`,
     "holder=$!",
-    `read -r _ <${held}`,
+    'read -r _ <"$1.up"',
     "for map in uid_map gid_map; do lines=",
     'while read -r first _ count; do lines="$lines$first $first $count',
     '"; done <"proc/self/$map"; printf %s "$lines" >"proc/$holder/$map"; done',
-    `nested() { ${tool("nsenter")} "--user=proc/$holder/ns/user" --preserve-credentials -- ${tool("unshare")} -m --propagation slave -- "$@"; }`,
+    `${tool("mount")} -n --bind "proc/$holder/ns/user" "$1"`,
+    'kill -KILL "$holder"; wait "$holder" 2>/dev/null || :; }',
+    `nested() { file=$1; shift; ${tool("nsenter")} "--user=$file" --preserve-credentials -- ${tool("unshare")} -m --propagation slave -- "$@"; }`,
+    ...files.map((file) => `hold ${shellQuote(file)}`),
   ];
 }

@@ -50,10 +50,15 @@ export function hostFindings(facts: HostFacts): readonly Finding[] {
     findings.push(error(`${tool} is not GNU ${tool}`, `install ${packageOf(tool)} and put it first on PATH`));
   if (facts.fileSystem === overlayfs)
     findings.push(
-      error("the state directory is on overlayfs, which cannot hold another overlay's changes", "move it to a volume or a tmpfs"),
+      error(
+        "the state directory is on overlayfs, which cannot hold another overlay's changes",
+        "move it to a volume or a tmpfs",
+      ),
     );
   if (facts.fileSystem === nfs)
-    findings.push(error("the state directory is on NFS, which cannot hold an overlay's changes", "move it to a local disk"));
+    findings.push(
+      error("the state directory is on NFS, which cannot hold an overlay's changes", "move it to a local disk"),
+    );
   if (facts.trial !== "") findings.push(trialFinding(facts));
   if (!facts.root && !facts.subordinateIds)
     findings.push({
@@ -90,7 +95,10 @@ function trialFinding(facts: HostFacts): Finding {
       `kernel ${facts.kernel.join(".")} mounts no overlay in a user namespace`,
       "use kernel 5.11 or later, or run the build as root",
     );
-  return error(`a trial sandbox did not start: ${said}`, "see whether unshare, mount and the overlay module work for this user");
+  return error(
+    `a trial sandbox did not start: ${said}`,
+    "see whether unshare, mount and the overlay module work for this user",
+  );
 }
 
 function error(message: string, hint: string): Finding {

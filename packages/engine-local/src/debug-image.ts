@@ -83,7 +83,9 @@ async function openImage(
   const layers: Layer[] = [];
   for (const part of [...parts.base, ...parts.steps]) layers.push(await layerFile(space, part, signal));
   if (spec.files.length > 0) layers.push(await filesLayer(spec, signal));
-  const { content, imageId } = configOf(spec, parts,
+  const { content, imageId } = configOf(
+    spec,
+    parts,
     layers.map(({ diffId }) => diffId),
   );
   return {

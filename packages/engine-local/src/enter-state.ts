@@ -32,6 +32,7 @@ export async function enterState(space: WorkSpace, at: LocalSnapshot, options: E
       secretEnv: options.secretEnv,
       user: options.user,
       capabilities: { add: [], drop: [] },
+      nestedIn: besideDraft(root.draft, "user"),
     },
     options.secretEnv,
   );

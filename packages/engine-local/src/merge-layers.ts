@@ -1,11 +1,4 @@
-import {
-  type ByteString,
-  entryPath,
-  type TarHeader,
-  type TarInput,
-  whiteoutHeader,
-  whiteoutOf,
-} from "@melange2/oci";
+import { type ByteString, entryPath, type TarHeader, type TarInput, whiteoutHeader, whiteoutOf } from "@melange2/oci";
 
 /** One layer's tar, to be read as often as needed. */
 export type OpenEntries = () => AsyncIterable<TarInput>;

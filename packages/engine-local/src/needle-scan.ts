@@ -38,7 +38,8 @@ export function needleScan(needles: readonly Uint8Array[]): NeedleScan {
       else {
         const start = end - shortest + 1;
         for (const needle of ending.get(pair) as Buffer[])
-          if (needle.compare(text, start, start + needle.length) === 0) return true;
+          if (start + needle.length <= text.length && needle.compare(text, start, start + needle.length) === 0)
+            return true;
         end++;
       }
     }

@@ -1,9 +1,9 @@
-import type { Bytes } from "@melange2/core";
+import type { Bytes, Snapshot } from "@melange2/core";
 import { overlayText } from "./boot-script.ts";
 import { createOptions, outputOf } from "./directory-tar.ts";
 import { notFound } from "./foreign-errors.ts";
 import { startJob } from "./jobs.ts";
-import type { LocalSnapshot } from "./local-snapshot.ts";
+import { localSnapshot } from "./local-snapshot.ts";
 import { mountableLayers } from "./merged-layers.ts";
 import { shellQuote, shellWords } from "./shell-quote.ts";
 import type { WorkSpace } from "./work-space.ts";
@@ -11,9 +11,9 @@ import type { WorkSpace } from "./work-space.ts";
 const nothingThere = 66;
 
 /** A tar of what is at a path of a state, under its own name. Links on the way are followed inside the state, the last name is not. */
-export async function* readState(space: WorkSpace, at: LocalSnapshot, path: string, signal: AbortSignal): Bytes {
+export async function* readState(space: WorkSpace, at: Snapshot, path: string, signal: AbortSignal): Bytes {
   const { host, directory } = space;
-  const layers = await mountableLayers(space, at.layers, signal);
+  const layers = await mountableLayers(space, localSnapshot(at).layers, signal);
   const names = path.split("/").filter((name) => name !== "" && name !== ".");
   const last = names.pop() ?? ".";
   const text = [

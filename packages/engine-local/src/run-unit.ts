@@ -61,10 +61,10 @@ async function runSteps(
   const output = fifos.map((pair, step) => readStep(pair, step, options.onOutput));
   const script = besideDraft(root.draft, "sh");
   const steps = unit.steps.map((step, index) => ({
-    argv: stepWords(space, step, Object.keys(secrets)),
+    argv: stepWords(space, step, Object.keys(secrets), besideDraft(root.draft, `${index}.user`)),
     ...(fifos[index] as FifoPair),
   }));
-  const nested = steps.some(({ argv }) => argv[0] === nestedCommand) ? besideDraft(root.draft, "held") : undefined;
+  const nested = steps.flatMap(({ argv: [first, file = ""] }) => (first === nestedCommand ? [file] : []));
   const text = bootText(host, space.directory, { ...root.plan, nested }) + stepsText(steps);
   writeFileSync(script, text, { mode: 0o600 });
 
@@ -90,7 +90,7 @@ async function runSteps(
   return progress.failure();
 }
 
-function stepWords(space: WorkSpace, step: Step, secretNames: readonly string[]): readonly string[] {
+function stepWords(space: WorkSpace, step: Step, secretNames: readonly string[], nestedIn: string): readonly string[] {
   return insideWords(
     space.host,
     {
@@ -99,6 +99,7 @@ function stepWords(space: WorkSpace, step: Step, secretNames: readonly string[])
       secretEnv: step.secretEnv,
       user: step.user,
       capabilities: step.capabilities,
+      nestedIn,
     },
     secretNames,
   );

@@ -16,16 +16,17 @@ export function createSession(space: WorkSpace, close: () => Promise<void>): Eng
   const combined = (signal: AbortSignal) => AbortSignal.any([signal, space.options.signal]);
   return {
     can: { atFailure: space.options.capture, mtime: "ns", xattrs: "all", claims: ["archive"] },
-    load: (environment, { signal }) => loadEnvironment(space, environment, combined(signal)),
-    run: (unit, from, options) => runUnit(space, unit, localSnapshot(from), options),
-    read: (at, path, { signal }) => readState(space, localSnapshot(at), path, combined(signal)),
-    search: (states, needles, { signal }) => searchLayers(space, states.map(localSnapshot), needles, combined(signal)),
+    load: async (environment, { signal }) => loadEnvironment(space, environment, combined(signal)),
+    run: async (unit, from, options) => runUnit(space, unit, localSnapshot(from), options),
+    read: (at, path, { signal }) => readState(space, at, path, combined(signal)),
+    search: async (states, needles, { signal }) =>
+      searchLayers(space, states.map(localSnapshot), needles, combined(signal)),
     image: (at, spec) => debugImage(space, localSnapshot(at), spec),
-    keep: (at) => kept.keep(localSnapshot(at)),
+    keep: async (at) => kept.keep(localSnapshot(at)),
     find: async (ref) => kept.find(ref),
     drop: async (ref) => kept.drop(ref),
-    keptBytes: (ref, { signal }) => keptBytes(space, kept, ref, combined(signal)),
-    enter: (at, options) => enterState(space, localSnapshot(at), options),
+    keptBytes: async (ref, { signal }) => keptBytes(space, kept, ref, combined(signal)),
+    enter: async (at, options) => enterState(space, localSnapshot(at), options),
     [Symbol.asyncDispose]: close,
   };
 }

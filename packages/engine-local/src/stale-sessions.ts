@@ -20,7 +20,12 @@ export async function removeStaleSessions(host: Host, state: StateDirectory, sig
 }
 
 /** Under its lock. Inside a sandbox's user namespace, since a step's files may belong to users that only it knows. */
-export async function removeSession(host: Host, state: StateDirectory, name: string, signal: AbortSignal): Promise<void> {
+export async function removeSession(
+  host: Host,
+  state: StateDirectory,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
   const doing = "removing a session's files";
   await runJob(host, [host.tool("rm"), "-rf", "--", join(state.tmp, name)], { doing, signal });
   rmSync(sessionLock(state, name), { force: true });

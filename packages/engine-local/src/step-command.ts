@@ -12,6 +12,8 @@ export interface InsideCommand {
   readonly secretEnv: readonly string[];
   readonly user: { readonly uid: number; readonly gid: number };
   readonly capabilities: Step["capabilities"];
+  /** The file that will hold a user namespace of this command's own, should its capabilities need one. */
+  readonly nestedIn: string;
 }
 
 /** Variables of shells that are no one's; the launcher's own are known. */
@@ -33,7 +35,7 @@ export function insideWords(host: Host, command: InsideCommand, launcherSecrets:
   const late = variables.filter((variable) => loaderVariable.test(variable));
   const early = variables.filter((variable) => !loaderVariable.test(variable));
   return [
-    ...(bounding.nested ? [nestedCommand] : []),
+    ...(bounding.nested ? [nestedCommand, command.nestedIn] : []),
     host.tool("env"),
     ...environmentWords(host, command, launcherSecrets),
     ...early,

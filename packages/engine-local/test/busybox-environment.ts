@@ -6,7 +6,7 @@ export const busyboxPath = "/bin/busybox";
 export const hasBusybox = existsSync(busyboxPath);
 
 const applets =
-  "sh ash cat chgrp chmod chown cp cut date dd echo env false find grep head id kill ln ls mkdir mkfifo mknod mount mv nc nohup ping printf ps pwd readlink rm rmdir sed seq setsid sleep sort stat su sync tail test touch tr true umount uname wc wget which xargs yes hostname ip ifconfig tty stty getopt unshare nsenter chroot setpriv ulimit".split(
+  "sh ash cat chgrp chmod chown cp cut date dd echo env false find grep head id kill ln ls mkdir mkfifo mknod mount mv nc ping printf ps pwd readlink rm rmdir sed seq setsid sleep sort stat su sync tail test touch tr true umount uname wc wget which xargs yes hostname ip ifconfig tty stty getopt unshare nsenter chroot setpriv ulimit".split(
     " ",
   );
 

@@ -4,6 +4,8 @@ export { captureSuite } from "./capture-suite.ts";
 // For implementers: fakes and parts for tests of their own.
 export type { DaemonFault, FakeDockerDaemon, FakeDockerOptions } from "./docker/fake-docker-daemon.ts";
 export { fakeDockerDaemon } from "./docker/fake-docker-daemon.ts";
+export type { EngineFeature, EngineSubject, EngineSuiteOptions } from "./engine-suite/bench.ts";
+export { engineSuite } from "./engine-suite/engine-suite.ts";
 export type { ExporterSubject, ExporterSuiteOptions } from "./exporter-suite.ts";
 export { exporterSuite, testExportContext } from "./exporter-suite.ts";
 export type { LayeredImageParts } from "./layered-image.ts";

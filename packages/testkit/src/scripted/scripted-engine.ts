@@ -184,7 +184,10 @@ export function scriptedEngine(options: ScriptedEngineOptions = {}): ScriptedEng
       async *read(at, path, { signal }) {
         const state = usable(at);
         await begin({ method: "read" }, signal);
-        yield* writeTar(subtree(latest(state), path));
+        const found = subtree(latest(state), path);
+        if (found.length === 0)
+          throw new MelangeError("not-found", `nothing is at ${path}`, { hint: "List the folder above it." });
+        yield* writeTar(found);
       },
       async search(snapshots, needles, { signal }) {
         const searched = snapshots.map(usable);

@@ -57,14 +57,15 @@ export function layerEntries(before: Tree, after: Tree): readonly TreeEntry[] {
     .map(([path, { header, body }]) => ({ header: { ...header, name: path }, body }));
 }
 
-/** The part of a tree at and beneath `path`, names relative to it. */
+/** What is at `path`, under its own name; the whole tree, under no name, for the root. Empty where there is nothing. */
 export function subtree(tree: Tree, path: string): readonly TreeEntry[] {
-  const root = path.replace(/^\/+|\/+$/g, "");
-  const prefix = root === "" ? "" : `${root}/`;
+  const root = byteString(path.replace(/^\/+|\/+$/g, ""));
+  const parent = parentPath(root);
+  const drop = parent === "" ? 0 : parent.length + 1;
   return [...tree]
-    .filter(([key]) => key.startsWith(prefix))
+    .filter(([key]) => root === "" || key === root || key.startsWith(`${root}/`))
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, { header, body }]) => ({ header: { ...header, name: key.slice(prefix.length) }, body }));
+    .map(([key, { header, body }]) => ({ header: { ...header, name: key.slice(drop) }, body }));
 }
 
 /** What a scripted step does to its filesystem. Paths as in a shell, `/home/build/hello`; names in UTF-8. */

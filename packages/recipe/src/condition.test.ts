@@ -19,7 +19,8 @@ interface Recorded {
   readonly rows: readonly { readonly if: string; readonly result: boolean | "error" }[];
 }
 
-test.skipIf(!oracles)("every recorded condition of a step has melange's value", async () => {
+test("every recorded condition of a step has melange's value", async ({ skip }) => {
+  skip(!oracles, "there is no ../shared/corpus");
   const { context, rows }: Recorded = JSON.parse(readFileSync(join(oracles ?? "", "conditions.json"), "utf8"));
   expect(rows.length).toBeGreaterThan(100);
   for (const { if: condition, result } of rows) {

@@ -34,12 +34,11 @@ describe.each(shells.map((shell) => ({ shell, name: shell.join(" ") })))(
       expect(run(shell, fragment).status).toBe(status);
     });
 
-    test.skipIf(spawnSync(shell[0] ?? "", [...shell.slice(1), "-c", "set -o pipefail"]).status !== 0)(
-      "a failing command within a pipe fails the step",
-      () => {
-        expect(run(shell, "false | cat\necho not reached").stdout).not.toContain("not reached");
-      },
-    );
+    test("a failing command within a pipe fails the step", ({ skip }) => {
+      const [command = "", ...args] = shell;
+      skip(spawnSync(command, [...args, "-c", "set -o pipefail"]).status !== 0, `this ${name} has no pipefail`);
+      expect(run(shell, "false | cat\necho not reached").stdout).not.toContain("not reached");
+    });
 
     test("the workdir is made and entered, whatever its name", () => {
       const workdir = join(folder, name, "it's a $HOME `dir`");

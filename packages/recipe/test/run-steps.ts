@@ -17,6 +17,9 @@ export const shells: readonly string[] = ["dash", "bash", "busybox sh"].filter(
 /** Whether this machine lets us have a /home/build of our own. */
 export const canRunSteps: boolean = spawnSync("unshare", [...namespaces, tmpdir(), "/bin/sh", "true"]).status === 0;
 
+/** Why not. */
+export const noSteps = "unshare cannot make a private /home here";
+
 /** Runs a step with `workspace` at /home/build; its output with its exit code as the last line. */
 export function runStep(step: Step, workspace: string, shell: string): string {
   const ended = spawnSync("unshare", [...namespaces, workspace, shell, step.script], {

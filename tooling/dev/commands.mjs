@@ -28,7 +28,7 @@ export const commands = {
     sayFreeDisk();
     await install();
     await buildCli();
-    await sh(["node", "tooling/quickstart/run.mjs", ...args]);
+    await sh([...node, "tooling/quickstart/quickstart.ts", ...args]);
   },
   async test(args) {
     sayFreeDisk();
@@ -41,12 +41,6 @@ export const commands = {
     await install();
     await build();
     await sh([...vitest, ...args], { env: { MELANGE2_TEST_FULL: "1" } });
-  },
-  async bench(args) {
-    sayFreeDisk();
-    await install();
-    await build();
-    await sh([...node, "tooling/bench/run.mjs", ...args]);
   },
   async build(args) {
     await install();

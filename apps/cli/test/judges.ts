@@ -7,9 +7,7 @@ import { promisify } from "node:util";
 const call = promisify(execFile);
 
 /** A debug archive unpacked by skopeo and umoci, which judge it on the way: neither is ours. */
-export async function unpackedByOthers(
-  archive: string,
-): Promise<
+export async function unpackedByOthers(archive: string): Promise<
   AsyncDisposable & {
     readonly root: string;
     exists(path: string): Promise<boolean>;

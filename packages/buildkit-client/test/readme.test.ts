@@ -34,7 +34,7 @@ describe("README", () => {
     try {
       sample("build.ts");
       expect(readFileSync(join(directory, "out/made"), "utf8")).toBe("made\n");
-      expect(sample("steps.ts")).toMatch(/made\n[^]*sha256:[0-9a-f]{64}\n$/);
+      expect(sample("steps.ts")).toMatch(/made\n[\s\S]*sha256:[0-9a-f]{64}\n$/);
       expect(execFileSync("tar", ["-tf", "image.tar"], { cwd: directory, encoding: "utf8" })).toContain("index.json");
       expect(sample("prune.ts")).toMatch(/\d+ bytes gone\n$/);
     } finally {

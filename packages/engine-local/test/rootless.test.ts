@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chownSync } from "node:fs";
+import { chownSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { scratch } from "./local-build.ts";
@@ -31,6 +32,7 @@ describe.skipIf(!canMakeUsers)("as an ordinary user", () => {
       const folder = scratch();
       const id = (flag: string) => Number(execFileSync("id", [flag, name], { encoding: "utf8" }));
       chownSync(folder, id("-u"), id("-g"));
+      const report = join(folder, "report.json");
       const ran = spawnSync(
         "setpriv",
         [
@@ -58,13 +60,14 @@ describe.skipIf(!canMakeUsers)("as an ordinary user", () => {
           },
         },
       );
-      const report = JSON.parse(ran.stdout.slice(ran.stdout.indexOf("{"))) as Report;
-      const failures = report.testResults
+      expect(existsSync(report), ran.stderr).toBe(true);
+      const told = JSON.parse(readFileSync(report, "utf8")) as Report;
+      const failures = told.testResults
         .flatMap(({ assertionResults }) => assertionResults)
         .filter(({ status }) => status === "failed")
         .map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages.join("\n")}`);
       expect(failures).toEqual([]);
-      expect(report.numPassedTests).toBeGreaterThan(40);
+      expect(told.numPassedTests).toBeGreaterThan(40);
     },
   );
 });

@@ -19,8 +19,8 @@ export interface Refusal {
 /** The error for an answer that was not hoped for: {@link Transient} where asking again may help. Consumes the answer's body. */
 export async function refusal(answer: HttpAnswer, about: Refusal): Promise<RegistryError | Transient> {
   const { status } = answer;
-  const said = await complaint(answer);
-  const quote = said === "" ? "" : `: ${about.redact(said)}`;
+  const said = await complaint(answer, about.redact);
+  const quote = said === "" ? "" : `: ${said}`;
   const message = `${answer.url.host} did not ${about.action}: HTTP ${status}${quote}`;
   const error = (code: RegistryErrorCode, hint: string) =>
     new RegistryError(code, message, { hint: about.hint ?? hint, status });
@@ -43,8 +43,8 @@ export async function refusal(answer: HttpAnswer, about: Refusal): Promise<Regis
   return error("rejected", "Check the reference and the registry's rules for this repository.");
 }
 
-/** What the registry says about its refusal, cleaned of control characters, or "". */
-async function complaint(answer: HttpAnswer): Promise<string> {
+/** What the registry says about its refusal, without credentials and control characters, or "". */
+async function complaint(answer: HttpAnswer, redact: Refusal["redact"]): Promise<string> {
   let text: string;
   try {
     text = new TextDecoder().decode(await collect(answer.body, largestErrorBody, "the error answer"));
@@ -56,8 +56,8 @@ async function complaint(answer: HttpAnswer): Promise<string> {
   const lines = errorsOf(text).map(({ code, message }) =>
     [code, message].filter((part) => typeof part === "string").join(" "),
   );
-  return lines
-    .join("; ")
+  // Cut last: a piece of a credential is not recognised any more.
+  return redact(lines.join("; "))
     .replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ")
     .slice(0, longestQuote);
 }

@@ -1,4 +1,4 @@
-import { RegistryError } from "./error.ts";
+import { isRegistryError, RegistryError } from "./error.ts";
 import { Transient } from "./retry.ts";
 
 const untrusted = new Set([
@@ -15,6 +15,23 @@ const untrusted = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
+function isTlsFailure(code: string): boolean {
+  return code === "EPROTO" || code.startsWith("ERR_SSL_");
+}
+
+/** Whether what failed with this error was TLS spoken to somebody who answers something else. An alert is said in TLS. */
+export function speaksNoTls(error: unknown): boolean {
+  if (!isRegistryError(error) || error.code !== "tls") return false;
+  const { code = "" } = error.cause as { code?: string };
+  return isTlsFailure(code) && !isTlsAlert(error.cause);
+}
+
+/** Node has one code, EPROTO, for most failures of TLS; only OpenSSL's text tells an alert of the other side. */
+function isTlsAlert(error: unknown): boolean {
+  const { code = "", message = "" } = error as { code?: string; message?: string };
+  return /alert/i.test(`${code} ${message}`);
+}
+
 /** The one place where errors of node's sockets, TLS and HTTP parser become this package's. `host`: where the request went. */
 export function fromNodeError(error: unknown, host: string): RegistryError | Transient {
   const { code = "", message = "unknown error" } = error as { code?: string; message?: string };
@@ -30,8 +47,9 @@ export function fromNodeError(error: unknown, host: string): RegistryError | Tra
       cause: error,
     });
   }
-  if (code === "EPROTO" || code.startsWith("ERR_SSL_")) {
-    return new RegistryError("tls", `${host} does not speak TLS (${code})`, {
+  if (isTlsFailure(code)) {
+    const what = isTlsAlert(error) ? "refuses the TLS connection" : "does not speak TLS";
+    return new RegistryError("tls", `${host} ${what} (${code})`, {
       hint: "If it is a plain http registry that you trust, allow an insecure registry.",
       cause: error,
     });

@@ -3,7 +3,7 @@ import {
   type Descriptor,
   type Digest,
   formatPlatform,
-  type ImageFile,
+  type ImageConfig,
   isIndexType,
   type Layer,
   layerFromBlob,
@@ -37,7 +37,10 @@ export interface PulledImage {
   readonly manifest: Descriptor;
   /** Digest of the config. */
   readonly imageId: Digest;
-  readonly config: ImageFile;
+  /** What the image is for. */
+  readonly platform: Platform;
+  /** How a container of it starts. */
+  readonly config: ImageConfig;
   /** Bottom first. Their blobs lie in the cache; both forms are verified again while they are read. */
   readonly layers: readonly Layer[];
 }
@@ -102,7 +105,8 @@ async function pull(repository: Repository, named: Reference, options: PullOptio
     pinned: formatReference({ registry, repository: name, digest: image.descriptor.digest }),
     manifest: image.descriptor,
     imageId: manifest.config.digest,
-    config,
+    platform: config.platform,
+    config: config.config,
     layers,
   };
 }

@@ -1,7 +1,8 @@
 import { refusal } from "./answers.ts";
 import { createAuthorization, loginHint, type Scope } from "./authorization.ts";
 import type { CredentialsFor } from "./credentials.ts";
-import { isRegistryError, RegistryError } from "./error.ts";
+import { RegistryError } from "./error.ts";
+import { speaksNoTls } from "./node-errors.ts";
 import { apiHost, isLoopback } from "./reference.ts";
 import { type Clock, type RetryPolicy, systemClock } from "./retry.ts";
 import { createTransport, type HttpAnswer, type HttpBody, type Tls } from "./transport.ts";
@@ -75,7 +76,7 @@ export function createSession(registry: string, options: SessionOptions): Sessio
       (await transport.send({ method: "GET", url: secure, headers: {} })).discard();
       return secure;
     } catch (error) {
-      if (isRegistryError(error) && error.code === "tls" && !isUntrusted(error)) return plain;
+      if (speaksNoTls(error)) return plain;
       throw error;
     }
   };
@@ -155,11 +156,6 @@ export function createSession(registry: string, options: SessionOptions): Sessio
       transport[Symbol.dispose]();
     },
   };
-}
-
-function isUntrusted(error: RegistryError): boolean {
-  const code = (error.cause as { code?: string } | undefined)?.code ?? "";
-  return code !== "EPROTO" && !code.startsWith("ERR_SSL_");
 }
 
 function protocol(message: string): RegistryError {

@@ -37,7 +37,7 @@ describe("a push", () => {
       { ...stage.session, platform, cacheDirectory: join(stage.directory, "cache") },
     );
     expect(pulled.imageId).toBe(pushed.imageId);
-    expect(pulled.config.config.WorkingDir).toBe("/home/build");
+    expect(pulled.config.WorkingDir).toBe("/home/build");
     expect(pulled.layers.map(({ diffId }) => diffId)).toEqual(layers.map(({ diffId }) => diffId));
     expect(pushed.bytes).toBe(stage.registry.bytesReceived);
     const [done, total] = told.at(-1) ?? [];

@@ -149,6 +149,18 @@ const cases: readonly Case[] = [
     check: (_, error) => expect(error?.message).toContain("*** is not good enough"),
   },
   {
+    name: "a refusal that repeats the password where its quotation ends",
+    faults: [
+      {
+        method: "POST",
+        path: uploads,
+        answer: { status: 403, body: errors("DENIED", `${"x".repeat(285)}${password}`) },
+      },
+    ],
+    fails: "unauthorized",
+    check: (_, error) => expect(error?.message).not.toContain(password.slice(0, 5)),
+  },
+  {
     name: "a refusal with terminal escapes",
     faults: [
       { method: "POST", path: uploads, answer: { status: 400, body: errors("BAD", "\u001b[2Jgone\u0007\r\nnext") } },

@@ -1,5 +1,6 @@
 import { createServer as createHttp } from "node:http";
 import { createServer } from "node:https";
+import { createServer as createTcp } from "node:net";
 import { program } from "@melange2-tooling/services";
 import { beforeEach, describe, expect, test } from "vitest";
 import { openRepository } from "../src/index.ts";
@@ -92,6 +93,17 @@ test.for([
   await expect(working).rejects.toMatchObject({ code: "protocol" });
   expect(reached).toBe(0);
   plain.close();
+});
+
+test("a registry that wants TLS otherwise than we speak it is not spoken to in plain http", async () => {
+  await using stage = await scene({ session: { tls: { insecure: true }, attempts: 1 } });
+  // The alert "handshake failure", which a server sends that shares no cipher or version with its client.
+  const old = createTcp((socket) => socket.end(Buffer.from([0x15, 3, 3, 0, 2, 2, 40])));
+  await new Promise<void>((resolve) => old.listen(0, "127.0.0.1", resolve));
+  const { port } = old.address() as { port: number };
+  using repository = openRepository({ registry: `127.0.0.1:${port}`, repository: repositoryName }, stage.session);
+  await expect(repository.ping()).rejects.toMatchObject({ code: "tls", message: expect.stringContaining("refuses") });
+  old.close();
 });
 
 describe("plain http", () => {

@@ -70,7 +70,7 @@ test("distribution 3 answers", async (context) => {
 test("buildkitd answers on its socket, and over TCP to a client with a certificate", async (context) => {
   const buildctl = provided(context, "MELANGE2_TEST_BUILDCTL");
   const tls = ["CA", "CERT", "KEY"].flatMap((part) => [
-    `--tls${part.toLowerCase()}`,
+    part === "CA" ? "--tlscacert" : `--tls${part.toLowerCase()}`,
     provided(context, `MELANGE2_TEST_BUILDKIT_TLS_${part}`),
   ]);
   const workers = ["debug", "workers"];

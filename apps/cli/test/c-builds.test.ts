@@ -1,0 +1,199 @@
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { cBuildRoot, corpusRecipes, sourceTarballs } from "@melange2-tooling/fixtures";
+import { provided, root } from "@melange2-tooling/services";
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
+import { docker } from "./judges.ts";
+import { type Place, place } from "./melange2.ts";
+
+// Real C software, from the upstream tarball to its packages, without a network. One place for all: the base is loaded once, and the steps
+// before a fault come from the cache.
+const hello = "hello-2.10.tar.gz";
+const helloRecipe = (sha256: string) => `# Ours: GNU hello, with a subpackage for its documents.
+package:
+  name: hello
+  version: 2.10
+  epoch: 0
+  description: GNU hello
+environment:
+  contents:
+    packages: [build-base, wget]
+pipeline:
+  - uses: fetch
+    with:
+      uri: https://ftp.gnu.org/gnu/hello/${hello}
+      expected-sha256: ${sha256}
+  - uses: autoconf/configure
+  - uses: autoconf/make
+  - uses: autoconf/make-install
+  - uses: strip
+subpackages:
+  - name: hello-doc
+    pipeline:
+      - uses: split/manpages
+      - uses: split/infodir
+`;
+const helloSha256 = "31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b";
+
+interface Software {
+  readonly name: string;
+  readonly text: string;
+  readonly program: string;
+}
+
+let here: Place;
+let base: string;
+let software: readonly Software[];
+
+async function prepared(test: TestContext, name: string): Promise<Software> {
+  root(test);
+  return software.find((one) => one.name === name) ?? test.skip("../shared/corpus is not there");
+}
+
+beforeAll(async () => {
+  if (process.getuid?.() !== 0) return;
+  here = await place();
+  base = await cBuildRoot();
+  await cp(await sourceTarballs(), join(here.directory, "cache"), { recursive: true });
+  const corpus = await corpusRecipes();
+  const libev = corpus && (await readFile(join(corpus, "recipes", "libev.yaml"), "utf8"));
+  if (corpus) await cp(join(corpus, "recipes", "libev"), join(here.directory, "libev"), { recursive: true });
+  if (corpus) await cp(join(corpus, "pipelines"), join(here.directory, "pipelines"), { recursive: true });
+  else await mkdir(join(here.directory, "pipelines"));
+  await mkdir(join(here.directory, "hello")); // the source folder: without it, the folder of the recipe would be copied
+  software = [
+    ...(libev ? [{ name: "libev", text: libev, program: "libev/usr/lib/libev.so.4.0.0" }] : []),
+    { name: "hello", text: helloRecipe(helloSha256), program: "hello/usr/bin/hello" },
+  ];
+}, 600_000);
+
+afterAll(async () => {
+  await here?.[Symbol.asyncDispose]();
+});
+
+async function build(recipe: Software, text: string, more: readonly string[] = []) {
+  await writeFile(join(here.directory, `${recipe.name}.yaml`), text);
+  const args = ["build", `${recipe.name}.yaml`, "--base", base, "--cache-dir", "cache", "--pipeline-dir", "pipelines"];
+  return here.run([...args, "--no-network", ...more]);
+}
+
+/** A step of ours before a `uses` of the recipe. */
+function before(text: string, uses: string, runs: string): string {
+  const line = new RegExp(`^( *)- uses: ${uses}$`, "m");
+  if (!line.test(text)) throw new Error(`the recipe does not use ${uses}`);
+  return text.replace(
+    line,
+    (whole, indent: string) => `${indent}- name: break it\n${indent}  runs: ${JSON.stringify(runs)}\n${whole}`,
+  );
+}
+
+const faults = [
+  {
+    recipe: "libev",
+    where: "configure",
+    uses: "autoconf/configure",
+    runs: "rm /usr/include/stdio.h",
+    says: /configure: error/,
+  },
+  {
+    recipe: "libev",
+    where: "make",
+    uses: "autoconf/make",
+    runs: "sed -i '1i #error broken on purpose' ev.c",
+    says: /#error broken on purpose/,
+  },
+  {
+    recipe: "libev",
+    where: "a subpackage",
+    uses: "split/manpages",
+    runs: "rm -rf ${{targets.destdir}}/usr/share/man; exit 4",
+    says: /exit status 4/,
+  },
+  {
+    recipe: "hello",
+    where: "configure",
+    uses: "autoconf/configure",
+    runs: "rm /usr/include/stdio.h",
+    says: /configure: error/,
+  },
+  {
+    recipe: "hello",
+    where: "make",
+    uses: "autoconf/make",
+    runs: "sed -i '1i #error broken on purpose' src/hello.c",
+    says: /#error broken on purpose/,
+  },
+  { recipe: "hello", where: "a subpackage", uses: "split/infodir", runs: "exit 4", says: /exit status 4/ },
+] as const;
+
+describe.each(["libev", "hello"])("%s", (name) => {
+  it("is built whole", { timeout: 300_000 }, async (test) => {
+    const recipe = await prepared(test, name);
+    const built = await build(recipe, recipe.text);
+    expect(built.stderr).toContain(`built ${name}-`);
+    expect(built.code).toBe(0);
+    const made = await readFile(join(here.directory, "packages", "x86_64", recipe.program));
+    expect(made.subarray(0, 4).toString("latin1")).toBe("\u007fELF");
+  });
+});
+
+const daemons = ["MELANGE2_TEST_DOCKER20", "MELANGE2_TEST_DOCKER28", "MELANGE2_TEST_DOCKER28_CONTAINERD"] as const;
+const captures = ["current-state", "last-good"] as const;
+
+describe.for(
+  faults.map((fault, index) => ({
+    ...fault,
+    daemon: daemons[index % 3] as string,
+    capture: captures[index % 2] as string,
+  })),
+)(
+  "$recipe failing in $where, captured as $capture",
+  ({ recipe: name, uses, runs, says, where, daemon: variable, capture }) => {
+    it("is loaded, entered, and fails there as it did in the build", { timeout: 300_000 }, async (test) => {
+      const recipe = await prepared(test, name);
+      await using daemon = docker(provided(test, variable));
+      const archive = join(here.directory, `${name}.tar`);
+      const exporting = [
+        "--export-on-failure",
+        "--export-path",
+        archive,
+        "--export-compression",
+        "none",
+        "--capture",
+        capture,
+      ];
+      const failed = await build(recipe, before(recipe.text, uses, runs), exporting);
+      expect(failed.code, failed.stderr.slice(-3000)).toBe(1);
+      expect(failed.stderr).toMatch(says);
+
+      const image = await daemon.load(archive);
+      const looked = await daemon.run(image, ["/bin/sh", "-c", "pwd; ls /home/build"]);
+      expect(looked.code).toBe(0);
+      expect(looked.stdout).toContain("/home/build\n");
+      expect(looked.stdout).toContain("configure");
+      const again = await daemon.run(image, ["/.melange2/rerun"]);
+      const record = JSON.parse((await daemon.run(image, ["cat", "/.melange2/record.json"])).stdout);
+      expect(again.code, again.stderr).toBe(record.failure.exit.code);
+      if (where !== "a subpackage") expect(again.stdout + again.stderr).toMatch(says);
+    });
+  },
+);
+
+describe("libev failing in make", () => {
+  it("is mended inside the debug image and reruns to success", { timeout: 300_000 }, async (test) => {
+    const recipe = await prepared(test, "libev");
+    await using daemon = docker(provided(test, "MELANGE2_TEST_DOCKER20"));
+    const archive = join(here.directory, "mend.tar");
+    const exporting = ["--export-on-failure", "--export-path", archive, "--export-compression", "none"];
+    const broken = before(recipe.text, "autoconf/make", "sed -i '1i #error broken on purpose' ev.c");
+    expect((await build(recipe, broken, exporting)).code).toBe(1);
+    const image = await daemon.load(archive);
+    const mended = await daemon.run(image, [
+      "/bin/sh",
+      "-c",
+      "sed -i 1d ev.c && /.melange2/rerun && ls .libs/libev.so.4.0.0",
+    ]);
+    expect(mended.code, mended.stderr).toBe(0);
+    expect(mended.stdout).toContain(".libs/libev.so.4.0.0");
+  });
+});

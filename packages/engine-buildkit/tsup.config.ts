@@ -1,3 +1,0 @@
-import { library } from "@melange2-tooling/presets/tsup";
-
-export default library();

@@ -1,3 +1,7 @@
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { DebugImage, ExportContext } from "@melange2/core";
 import {
   type DaemonFault,
@@ -6,7 +10,7 @@ import {
   randomDebugImage,
   testExportContext,
 } from "@melange2/testkit";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { docker } from "./docker.ts";
 
 const signal = new AbortController().signal;
@@ -196,4 +200,30 @@ test("the command reaches the same daemon", async () => {
   await using podman = await fakeDockerDaemon({ product: "podman" });
   const receipt = await exported(podman.address, randomDebugImage(), { runtimes: ["podman"] });
   expect(receipt.open).toEqual([["podman", "--url", podman.address, "run", "-it", "--rm", "debug:b-7", "/bin/sh"]]);
+});
+
+test("TLS both ways, and no connection to a server that nobody vouches for", async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), "melange2-tls-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const made = spawnSync("openssl", [
+    ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=daemon"],
+    ...["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", join(folder, "key.pem"), "-out", join(folder, "cert.pem")],
+  ]);
+  if (made.status !== 0) return context.skip("needs openssl");
+  const [cert, key] = await Promise.all(["cert.pem", "key.pem"].map((name) => readFile(join(folder, name), "utf8")));
+  if (!cert || !key) throw new Error("openssl wrote nothing");
+  await writeFile(join(folder, "ca.pem"), cert);
+  await using daemon = await fakeDockerDaemon({ tls: { cert, key, ca: cert, requestCert: true } });
+
+  const env = { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: folder };
+  const receipt = await exported(daemon.address, randomDebugImage(), { env });
+  expect(daemon.images.has("debug:b-7")).toBe(true);
+  expect(receipt.open[0]).toContain("--tlsverify");
+
+  const strangers = { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: tmpdir(), HOME: folder };
+  await expect(exported(daemon.address, randomDebugImage(), { env: strangers })).rejects.toMatchObject({
+    code: "export",
+    message: expect.stringContaining("no trusted TLS connection"),
+    hint: expect.stringContaining("DOCKER_CERT_PATH"),
+  });
 });

@@ -103,7 +103,10 @@ export function declareEndings(declare: Declare): void {
         bench.step(
           "mkfifo /suite/in; (cat /suite/in > /suite/out; echo end >> /suite/out) & cd /tmp; LOCAL=1; export LOCAL",
         ),
-        bench.step('test -z "$LOCAL"; echo hello > /suite/in; until grep -q end /suite/out; do sleep 0.1; done'),
+        // Where the reader is gone, this waits: the timeout makes that a failure.
+        bench.step('test -z "$LOCAL"; echo hello > /suite/in; until grep -q end /suite/out; do sleep 0.1; done', {
+          timeout: 20,
+        }),
         bench.step("cat /suite/out"),
       );
       const ran = await bench.run(unit, bench.start);

@@ -207,5 +207,6 @@ function lostError(transport: Transport, reason: string, cause: unknown): Buildk
 function reasonOf(error: unknown): string {
   if (error === undefined) return "it closed the connection";
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join("; ");
-  return error instanceof Error && error.message !== "" ? error.message : String(error);
+  const text = error instanceof Error && error.message !== "" ? error.message : String(error);
+  return text.trim();
 }

@@ -185,6 +185,18 @@ describe.skipIf(buildkitd.address === undefined)(`on the way to a real daemon ${
     });
   });
 
+  const overTcp = process.env.MELANGE2_TEST_BUILDKIT_TCP;
+  it.skipIf(overTcp === undefined)("TLS of the daemon's own (MELANGE2_TEST_BUILDKIT_TCP)", async () => {
+    const pem = (variable: string | undefined) => readFileSync(variable as string, "utf8");
+    const ca = pem(process.env.MELANGE2_TEST_BUILDKIT_TLS_CA);
+    const cert = pem(process.env.MELANGE2_TEST_BUILDKIT_TLS_CERT);
+    const key = pem(process.env.MELANGE2_TEST_BUILDKIT_TLS_KEY);
+    await using client = await connect(overTcp as string, { tls: { ca, cert, key } });
+    await works(client);
+    expect(await failure(connect(overTcp as string, { tls: { ca } }))).toMatchObject({ code: "unreachable" });
+    expect(await failure(connect(overTcp as string))).toMatchObject({ code: "unreachable" });
+  });
+
   describe("a child process", () => {
     let path = "";
     beforeAll(() => {

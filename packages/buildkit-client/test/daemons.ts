@@ -14,7 +14,8 @@ export interface TestDaemon {
   readonly current: boolean;
 }
 
-const busybox = "/usr/bin/busybox";
+const busyboxRoot = process.env.MELANGE2_TEST_BUSYBOX_DIR;
+const busybox = busyboxRoot === undefined ? "/usr/bin/busybox" : join(busyboxRoot, "bin/busybox");
 
 function daemon(name: string, variable: string, current: boolean, prefix: string): TestDaemon {
   const value = process.env[variable];

@@ -28,7 +28,8 @@ import {
 
 const daemon = process.env.MELANGE2_TEST_BUILDKIT;
 const buildctl = process.env.MELANGE2_TEST_BUILDCTL;
-const busybox = "/usr/bin/busybox";
+const busyboxRoot = process.env.MELANGE2_TEST_BUSYBOX_DIR;
+const busybox = busyboxRoot === undefined ? "/usr/bin/busybox" : join(busyboxRoot, "bin/busybox");
 /** Why nothing here can run, if so. */
 const missing =
   daemon === undefined || buildctl === undefined

@@ -64,7 +64,12 @@ async function read(
     if (target !== undefined) return { ...attributes, type: "hardlink", target };
     linked.set(identity, path);
   }
-  return { ...attributes, type: "file", size: Number(stat.size), open: () => createReadStream(full) };
+  return {
+    ...attributes,
+    type: "file",
+    size: Number(stat.size),
+    open: () => createReadStream(full, { highWaterMark: 256 * 1024 }),
+  };
 }
 
 /** Linux packs the halves of both numbers into one. */

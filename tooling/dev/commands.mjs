@@ -7,44 +7,35 @@ const node = ["node", "--conditions=melange2-source"];
 const vitest = ["vitest", "run"];
 
 // turbo runs the scripts through pnpm, which npx puts on PATH for it.
-const build = (...filters) =>
-  sh([
-    "npx",
-    "--yes",
-    "--package",
-    packageManager,
-    "--",
-    "turbo",
-    "run",
-    "build",
-    "--output-logs=errors-only",
-    ...filters,
-  ]);
-const buildCli = () => build("--filter=melange2");
+const turbo = ["npx", "--yes", "--package", packageManager, "--", "turbo"];
+const build = (filters, env = {}) => sh([...turbo, "run", "build", "--output-logs=errors-only", ...filters], { env });
+
+/** Without declarations, which only publishing needs and which take most of the time. */
+const buildToRun = (...filters) => build(filters, { MELANGE2_BUILD: "js" });
 
 /** What `npm run` can do here; each takes the arguments behind the name. */
 export const commands = {
   async quickstart(args) {
     sayFreeDisk();
     await install();
-    await buildCli();
+    await buildToRun("--filter=melange2");
     await sh([...node, "tooling/quickstart/quickstart.ts", ...args]);
   },
   async test(args) {
     sayFreeDisk();
     await install();
-    await build();
+    await buildToRun();
     await sh([...vitest, ...args]);
   },
   async "test:full"(args) {
     sayFreeDisk();
     await install();
-    await build();
+    await buildToRun();
     await sh([...vitest, ...args], { env: { MELANGE2_TEST_FULL: "1" } });
   },
   async build(args) {
     await install();
-    await build(...args);
+    await build(args);
   },
   async lint() {
     await install();
@@ -64,12 +55,12 @@ export const commands = {
   },
   async "check:publish"(args) {
     await install();
-    await build();
+    await build([]);
     await sh([...node, "tooling/publish/src/main.ts", ...args]);
   },
   async melange2(args) {
     await install();
-    await buildCli();
+    await buildToRun("--filter=melange2");
     // npm moves to the root of the repository; relative paths are meant from where the user is.
     await sh(["node", join(root, "apps/cli/bin/run.js"), ...args], { cwd: process.env.INIT_CWD ?? process.cwd() });
   },

@@ -5,12 +5,14 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { EnterOptions } from "@melange2/core";
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { busyboxEnvironment } from "./busybox-environment.ts";
 import { file } from "./debug-spec.ts";
 import { never, openBuild, scratch, whyNot } from "./local-build.ts";
 
 const missing = await whyNot();
+
+beforeEach(({ skip }) => skip(missing !== undefined, missing));
 const driver = fileURLToPath(new URL("driver.ts", import.meta.url));
 const driverWords = (...words: readonly string[]) => [
   process.execPath,
@@ -48,7 +50,7 @@ async function until(condition: () => boolean, what: string): Promise<void> {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
 }
 
-describe.skipIf(missing !== undefined)(`a build that is killed${missing === undefined ? "" : ` (${missing})`}`, () => {
+describe("a build that is killed", () => {
   const scripts: readonly (readonly [string, string])[] = [
     ["in a quiet step", "echo started; exec sleep 9999"],
     ["in a step with children and daemons", "setsid sleep 9999 & sleep 9999 & echo started; wait"],
@@ -89,7 +91,7 @@ describe.skipIf(missing !== undefined)(`a build that is killed${missing === unde
   });
 });
 
-describe.skipIf(missing !== undefined)("descriptors that Node inherited", () => {
+describe("descriptors that Node inherited", () => {
   it("lead no step to the host", async () => {
     const stateDirectory = join(scratch(), "state");
     writeFileSync(join(stateDirectory, "..", "host-file"), "");
@@ -109,7 +111,7 @@ describe.skipIf(missing !== undefined)("descriptors that Node inherited", () => 
   });
 });
 
-describe.skipIf(missing !== undefined)("entering a state", () => {
+describe("entering a state", () => {
   const options: EnterOptions = {
     signal: never,
     argv: ["/bin/sh", "-c", "exit 0"],
@@ -173,7 +175,8 @@ describe.skipIf(missing !== undefined)("entering a state", () => {
   });
 
   const hasPty = spawnSync("script", ["--version"]).status === 0;
-  it.runIf(hasPty)("is a shell with a terminal: prompt, job control, Ctrl-C, exit code", async () => {
+  it("is a shell with a terminal: prompt, job control, Ctrl-C, exit code", async ({ skip }) => {
+    skip(!hasPty, "script (util-linux) is not installed");
     const stateDirectory = join(scratch(), "state");
     const command = driverWords("enter", stateDirectory, "echo partial > /home/build/partial; exit 1")
       .map((word) => `'${word}'`)

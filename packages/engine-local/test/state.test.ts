@@ -2,12 +2,14 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { noSecrets } from "@melange2/core";
 import { readTar } from "@melange2/oci";
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { pruneState, stateUsage } from "../src/index.ts";
 import { busyboxEnvironment } from "./busybox-environment.ts";
 import { context, type LocalBuild, never, openBuild, scratch, stateOf, whyNot } from "./local-build.ts";
 
 const missing = await whyNot();
+
+beforeEach(({ skip }) => skip(missing !== undefined, missing));
 
 async function listing(build: LocalBuild, at: Parameters<LocalBuild["tree"]>[0], path: string): Promise<string[]> {
   const names: string[] = [];
@@ -15,7 +17,7 @@ async function listing(build: LocalBuild, at: Parameters<LocalBuild["tree"]>[0],
   return names;
 }
 
-describe.skipIf(missing !== undefined)(`reading a state${missing === undefined ? "" : ` (${missing})`}`, () => {
+describe("reading a state", () => {
   it("gives a folder or a file under its own name, through links on the way", async () => {
     await using build = await openBuild();
     const base = await build.session.load(busyboxEnvironment(), { signal: never });
@@ -51,7 +53,7 @@ describe.skipIf(missing !== undefined)(`reading a state${missing === undefined ?
   });
 });
 
-describe.skipIf(missing !== undefined)("the search for secrets", () => {
+describe("the search for secrets", () => {
   const value = "s3cr3t/with+odd chars";
   const needles = { names: ["S"], get: () => value };
 
@@ -89,7 +91,7 @@ describe.skipIf(missing !== undefined)("the search for secrets", () => {
   });
 });
 
-describe.skipIf(missing !== undefined)("kept states", () => {
+describe("kept states", () => {
   it("outlive the session, until they are dropped", async () => {
     const stateDirectory = join(scratch(), "state");
     let ref = {} as Awaited<ReturnType<LocalBuild["session"]["keep"]>>;
@@ -138,7 +140,7 @@ describe.skipIf(missing !== undefined)("kept states", () => {
   });
 });
 
-describe.skipIf(missing !== undefined)("pruning", () => {
+describe("pruning", () => {
   it("waits for no session, frees what nobody needs, and the next build works", async () => {
     const stateDirectory = join(scratch(), "state");
     {

@@ -177,8 +177,8 @@ const cases: readonly Case[] = [
   {
     name: "everything redirects in a circle",
     faults: [
-      { path: "{layer}", times: always, answer: { status: 307, headers: { location: "/v2/" } } },
-      { path: "/v2/", after: 3, times: always, answer: { status: 302, headers: { location: "/v2/" } } },
+      { path: "{layer}", times: always, answer: { status: 307, headers: { location: "/v2/circle" } } },
+      { path: "/v2/circle", times: always, answer: { status: 302, headers: { location: "/v2/circle" } } },
     ],
     fails: "protocol",
   },

@@ -1,7 +1,19 @@
 import type { GivenOption } from "@melange2/plugin-host";
-import { Flags } from "@oclif/core";
+import { Args, Flags } from "@oclif/core";
 import type { ExportRequest } from "./build/export-request.ts";
 import { progressModes } from "./progress/progress.ts";
+
+/** Of a flag that may be given several times, one value each: the word behind a value is not one more. */
+export const repeatable = { multiple: true, multipleNonGreedy: true } as const;
+
+// oclif would take a missing argument from standard input, which belongs to the shell in `melange2 debug shell < script`.
+export const requiredArgument = (description: string) =>
+  Args.string({ description, required: true, ignoreStdin: true });
+
+export const buildArgument = Args.string({
+  description: "Id, or its beginning; default: the last failure",
+  ignoreStdin: true,
+});
 
 export const progressFlag = Flags.string({
   description: "How progress is shown, on standard error",
@@ -40,9 +52,10 @@ export const exportFlags = {
     helpGroup: "EXPORT",
   }),
   "export-opt": Flags.string({
-    description: "Any other option of the exporter, KEY=VALUE; may be repeated",
-    multiple: true,
-    env: "MELANGE2_EXPORT_OPT",
+    description: "Any other option of the exporter, KEY=VALUE; may be repeated [env: MELANGE2_EXPORT_OPT, one a line]",
+    ...repeatable,
+    // oclif hands a variable over as one string where a list is meant.
+    default: async () => process.env.MELANGE2_EXPORT_OPT?.split("\n").filter((line) => line !== ""),
     helpGroup: "EXPORT",
   }),
   capture: Flags.string({

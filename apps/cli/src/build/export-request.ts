@@ -1,10 +1,4 @@
-import {
-  type CaptureStrategy,
-  type ExportContext,
-  type FailureNames,
-  MelangeError,
-  type PreparedExport,
-} from "@melange2/core";
+import { type CaptureStrategy, type ExportContext, exportContext, type PreparedExport } from "@melange2/core";
 import {
   type Contributions,
   findContribution,
@@ -45,16 +39,13 @@ export async function readyExport(
   const exporter = await loadExporter(findContribution(contributions, "exporters", request.type));
   const strategy = await loadCapture(findContribution(contributions, "captures", request.capture));
   const options = readOptions(exporter, request.options);
-  const prepared = await exporter.prepare(options, exportContext(subject));
+  const prepared = await exporter.prepare(options, contextOf(subject));
   return { exporter: exporter.name, prepared, strategy, allowSecrets: request.allowSecrets };
 }
 
-const placeholders = ["package", "version", "arch", "step", "build"] as const;
-
-function exportContext(subject: ExportSubject): ExportContext {
-  return {
+function contextOf(subject: ExportSubject): ExportContext {
+  return exportContext({
     ...subject,
-    fill: (template, failure) => fill(template, subject, failure),
     cwd: process.cwd(),
     env: process.env,
     runtimes: installed(["docker", "podman"], process.env),
@@ -63,17 +54,5 @@ function exportContext(subject: ExportSubject): ExportContext {
         new Promise((resolve, reject) => process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()))),
       close: async () => {},
     },
-  };
-}
-
-function fill(template: string, subject: ExportSubject, failure: FailureNames | undefined): string {
-  return template.replace(/\{([^{}]*)\}/g, (whole, name: string) => {
-    if (!(placeholders as readonly string[]).includes(name)) {
-      throw new MelangeError("usage", `"${template}": ${whole} is not known`, {
-        hint: `There is: ${placeholders.map((one) => `{${one}}`).join(" ")}`,
-      });
-    }
-    const value = { ...subject, ...failure }[name as keyof (ExportSubject & FailureNames)];
-    return value ?? whole;
   });
 }

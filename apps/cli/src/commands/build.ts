@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { OnEvent } from "@melange2/core";
 import { failureStore } from "@melange2/records";
-import { Args, Flags, type Interfaces } from "@oclif/core";
+import { Flags, type Interfaces } from "@oclif/core";
 import { readyExport } from "../build/export-request.ts";
 import { openEngine } from "../build/open-engine.ts";
 import { prepareBuild } from "../build/prepare-build.ts";
@@ -12,7 +12,7 @@ import { calledAs } from "../called-as.ts";
 import { MelangeCommand } from "../command.ts";
 import { discover } from "../discovery.ts";
 import { exitCodes } from "../exit-code.ts";
-import { exportFlags, exportRequest, progressFlag } from "../flags.ts";
+import { exportFlags, exportRequest, progressFlag, repeatable, requiredArgument } from "../flags.ts";
 import { interruptSignal } from "../interrupt.ts";
 import { locations } from "../locations.ts";
 import { buildText } from "../present/build-text.ts";
@@ -30,7 +30,7 @@ export default class Build extends MelangeCommand {
     "<%= config.bin %> build pkg.yaml --base rootfs.tar",
     "<%= config.bin %> build pkg.yaml --base rootfs.tar --export-on-failure --export-path=/tmp/debug.tar",
   ];
-  static override args = { recipe: Args.string({ description: "A melange YAML file", required: true }) };
+  static override args = { recipe: requiredArgument("A melange YAML file") };
   static override flags = {
     base: Flags.string({
       description:
@@ -39,14 +39,14 @@ export default class Build extends MelangeCommand {
     }),
     arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),
     "source-dir": Flags.string({ description: "Files copied into the workspace; default: the recipe's folder" }),
-    "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", multiple: true }),
+    "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
     "cache-dir": Flags.string({ description: "Folder that steps see as /var/cache/melange; never part of an image" }),
-    "env-file": Flags.string({ description: "Variables for the steps, NAME=VALUE a line", multiple: true }),
+    "env-file": Flags.string({ description: "Variables for the steps, NAME=VALUE a line", ...repeatable }),
     "plain-env": Flags.string({
       description: "A name in an env file that looks like a secret and is none",
-      multiple: true,
+      ...repeatable,
     }),
-    "secret-env": Flags.string({ description: "Variable of yours that steps get as a secret", multiple: true }),
+    "secret-env": Flags.string({ description: "Variable of yours that steps get as a secret", ...repeatable }),
     "out-dir": Flags.string({ description: "Where the packages' files go, as ARCH/PACKAGE", default: "packages" }),
     "step-timeout": Flags.integer({ description: "Seconds that a step may take", min: 1 }),
     network: Flags.boolean({ description: "Whether steps have a network", default: true, allowNo: true }),

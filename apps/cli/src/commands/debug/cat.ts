@@ -1,13 +1,12 @@
-import { Args } from "@oclif/core";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { readFileAt } from "../../debug/files.ts";
-import { captureFlag } from "../../flags.ts";
+import { buildArgument, captureFlag, requiredArgument } from "../../flags.ts";
 
 export default class DebugCat extends DebugCommand {
   static override summary = "Print a file of a failed build";
   static override args = {
-    path: Args.string({ description: "Absolute, or relative to the step's directory", required: true }),
-    build: Args.string({ description: "Id, or its beginning; default: the last failure" }),
+    path: requiredArgument("Absolute, or relative to the step's directory"),
+    build: buildArgument,
   };
   static override flags = { capture: captureFlag };
 

@@ -1,14 +1,13 @@
-import { Args } from "@oclif/core";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { copyOut } from "../../debug/files.ts";
-import { captureFlag } from "../../flags.ts";
+import { buildArgument, captureFlag, requiredArgument } from "../../flags.ts";
 
 export default class DebugCopy extends DebugCommand {
   static override summary = "Copy a file or folder out of a failed build";
   static override args = {
-    source: Args.string({ description: "Absolute, or relative to the step's directory", required: true }),
-    destination: Args.string({ description: "On this machine; an existing folder takes it inside", required: true }),
-    build: Args.string({ description: "Id, or its beginning; default: the last failure" }),
+    source: requiredArgument("Absolute, or relative to the step's directory"),
+    destination: requiredArgument("On this machine; an existing folder takes it inside"),
+    build: buildArgument,
   };
   static override flags = { capture: captureFlag };
 

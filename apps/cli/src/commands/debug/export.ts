@@ -1,15 +1,14 @@
 import { isMelangeError } from "@melange2/core";
-import { Args } from "@oclif/core";
 import { readyExport } from "../../build/export-request.ts";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { exitCodes } from "../../exit-code.ts";
-import { exportFlags, exportRequest } from "../../flags.ts";
+import { buildArgument, exportFlags, exportRequest } from "../../flags.ts";
 import { receiptText } from "../../present/build-text.ts";
 
 export default class DebugExport extends DebugCommand {
   static override summary = "Export a failed build as a debug image, now";
   static override description = "Runs nothing again, unless --capture=two-phase asks for it.";
-  static override args = { build: Args.string({ description: "Id, or its beginning; default: the last failure" }) };
+  static override args = { build: buildArgument };
   static override flags = exportFlags;
 
   async run(): Promise<void> {

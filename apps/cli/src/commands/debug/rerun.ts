@@ -1,12 +1,13 @@
 import { MelangeError } from "@melange2/core";
-import { Args, Flags } from "@oclif/core";
+import { Flags } from "@oclif/core";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { runInScratch } from "../../debug/scratch.ts";
+import { buildArgument } from "../../flags.ts";
 
 export default class DebugRerun extends DebugCommand {
   static override summary =
     "Run the failed step again, on a scratch copy of a kept state; ends with the step's exit code";
-  static override args = { build: Args.string({ description: "Id, or its beginning; default: the last failure" }) };
+  static override args = { build: buildArgument };
   static override flags = {
     capture: Flags.string({
       description: "The state it starts from; last-good: as it was before the step",

@@ -1,14 +1,13 @@
-import { Args } from "@oclif/core";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { runInScratch } from "../../debug/scratch.ts";
-import { captureFlag } from "../../flags.ts";
+import { buildArgument, captureFlag } from "../../flags.ts";
 
 export default class DebugShell extends DebugCommand {
   static override summary = "Open a shell in a failed build: its files, directory, environment and user";
   static override description =
     "The shell works on a scratch copy; the kept state stays as it was. Words after -- are run instead of a shell.";
   static override strict = false;
-  static override args = { build: Args.string({ description: "Id, or its beginning; default: the last failure" }) };
+  static override args = { build: buildArgument };
   static override flags = { capture: captureFlag };
   static override examples = ["<%= config.bin %> debug shell", "<%= config.bin %> debug shell 20261123 -- ls -l"];
 

@@ -1,13 +1,14 @@
 import { failureStore } from "@melange2/records";
-import { Args, Flags } from "@oclif/core";
+import { Flags } from "@oclif/core";
 import { calledAs } from "../../called-as.ts";
 import { MelangeCommand } from "../../command.ts";
+import { buildArgument } from "../../flags.ts";
 import { locations } from "../../locations.ts";
 import { showText } from "../../present/kept-text.ts";
 
 export default class DebugShow extends MelangeCommand {
   static override summary = "Show what is known of a failed build";
-  static override args = { build: Args.string({ description: "Id, or its beginning; default: the last failure" }) };
+  static override args = { build: buildArgument };
   static override flags = { log: Flags.boolean({ description: "The failed step's whole output instead" }) };
 
   async run(): Promise<void> {

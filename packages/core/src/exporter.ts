@@ -1,4 +1,6 @@
 import type { ByteSink } from "./bytes.ts";
+import type { ArchiveRequest } from "./deliver-archive.ts";
+import type { ErrorDetails, MelangeError } from "./error.ts";
 import type { Finding } from "./finding.ts";
 import type { DebugImage, Delivered } from "./image.ts";
 
@@ -30,7 +32,7 @@ export type Options<S extends OptionSchema> = {
     : OptionValue<S[K]> | undefined;
 };
 
-/** What an exporter is handed before the build. It needs nothing else of the host. */
+/** What an exporter is handed before the build. It needs nothing else of the host, so that a package of its own imports types only. */
 export interface ExportContext {
   /** Fills `{package} {version} {arch} {step} {build}` in a text; before the failure `{step}` and `{build}` stay as they are. */
   readonly fill: (template: string, failure?: FailureNames) => string;
@@ -44,6 +46,12 @@ export interface ExportContext {
   readonly package: string;
   readonly version: string;
   readonly arch: string;
+  /** `NAME:TAG` from an option, placeholders filled as `fill` does, in the alphabet of image names. Throws code `usage`. */
+  imageName(template: string, failure?: FailureNames): string;
+  /** Has the engine write the image as one archive into a sink. Rejects with `export` or `interrupted`, whatever the engine does. */
+  deliverArchive(image: DebugImage, archive: ArchiveRequest, options: ExportOptions): Promise<Delivered>;
+  /** The error to reject with: `usage` from `prepare`, `export` from `export`. */
+  error(code: "usage" | "export", message: string, details: ErrorDetails): MelangeError;
 }
 
 export interface FailureNames {

@@ -7,6 +7,8 @@ export type { ByteSink, Bytes, Digest, StringMap } from "./bytes.ts";
 export type { Capture, CaptureContext, CaptureStrategy, FailedBuild } from "./capture.ts";
 export type { DebugImageParts } from "./debug-image.ts";
 export { debugDirectory, debugImageSpec } from "./debug-image.ts";
+export type { ArchiveRequest } from "./deliver-archive.ts";
+export { deliverArchive } from "./deliver-archive.ts";
 export type {
   Engine,
   EngineCapabilities,
@@ -26,6 +28,8 @@ export { noSecrets } from "./engine.ts";
 export type { ErrorCode, ErrorDetails, Location, Problem } from "./error.ts";
 export { formatLocation, isMelangeError, MelangeError } from "./error.ts";
 export type { BuildEvent, OnEvent, StepOutline } from "./events.ts";
+export type { ExportHost } from "./export-context.ts";
+export { exportContext } from "./export-context.ts";
 export type {
   CapturedFailure,
   CaptureFailureOptions,

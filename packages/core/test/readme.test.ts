@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { debugImageSpec, type ExportContext } from "../src/index.ts";
+import { debugImageSpec, exportContext } from "../src/index.ts";
 import { aRecord } from "./failed-record.ts";
 import { environment } from "./plan-parts.ts";
 import pipe from "./samples/pipe-exporter.ts";
@@ -16,9 +16,7 @@ describe("README", () => {
 
   test("shows an exporter that delivers", async () => {
     const written: string[] = [];
-    const context: ExportContext = {
-      fill: (template, failure) =>
-        template.replace("{package}", "hello").replace("{build}", failure?.build ?? "{build}"),
+    const context = exportContext({
       cwd: "/",
       env: {},
       runtimes: [],
@@ -26,7 +24,7 @@ describe("README", () => {
       package: "hello",
       version: "1.0-r0",
       arch: "x86_64",
-    };
+    });
     const spec = debugImageSpec({
       record: aRecord(),
       capture: { strategy: "last-good", state: "before", reexecuted: 0, exact: true },

@@ -1,7 +1,7 @@
-import { type Compression, defineExporter, imageName, MelangeError } from "@melange2/core";
+import { type ByteSink, type Compression, defineExporter, type ExportContext, MelangeError } from "@melange2/core";
 import { archiveFile } from "./archive-file.ts";
 import { archivePath } from "./archive-path.ts";
-import { deliverArchive } from "./deliver-archive.ts";
+import { asExportError } from "./export-error.ts";
 
 /**
  * One file that docker, podman and skopeo load. It appears under its name complete or not at all, and the name always means the
@@ -30,8 +30,8 @@ export const tarball = defineExporter({
     },
   },
   async prepare(options, context) {
-    const compression = compressionOf(options.compression);
-    imageName(options.ref, (placeholder) => context.fill(placeholder));
+    const archive = { format: "docker", compression: compressionOf(options.compression) } as const;
+    context.imageName(options.ref);
     const runtime = context.runtimes[0] ?? "docker";
     const run = (name: string) => [runtime, "run", "-it", "--rm", name, "/bin/sh"];
 
@@ -39,8 +39,12 @@ export const tarball = defineExporter({
       return {
         destination: "standard output",
         async export(image, exporting) {
-          const name = imageName(options.ref, (placeholder) => context.fill(placeholder, exporting.failure));
-          const delivered = await deliverArchive(image, { compression, name, sink: context.stdout }, exporting);
+          const name = context.imageName(options.ref, exporting.failure);
+          const delivered = await context.deliverArchive(
+            image,
+            { ...archive, names: [name], sink: toStdout(context) },
+            exporting,
+          );
           return { ...delivered, location: "standard output", open: [[runtime, "load"], run(name)] };
         },
       };
@@ -50,10 +54,14 @@ export const tarball = defineExporter({
     return {
       destination: planned,
       async export(image, exporting) {
-        const name = imageName(options.ref, (placeholder) => context.fill(placeholder, exporting.failure));
+        const name = context.imageName(options.ref, exporting.failure);
         const path = await archivePath(context.cwd, context.fill(options.path, exporting.failure), "export");
         await using file = await archiveFile(path);
-        const delivered = await deliverArchive(image, { compression, name, sink: file.sink }, exporting);
+        const delivered = await context.deliverArchive(
+          image,
+          { ...archive, names: [name], sink: file.sink },
+          exporting,
+        );
         const older = await file.publish();
         return {
           ...delivered,
@@ -65,6 +73,17 @@ export const tarball = defineExporter({
     };
   },
 });
+
+/** Standard output, whose errors say so. */
+function toStdout({ stdout }: Pick<ExportContext, "stdout">): ByteSink {
+  return {
+    write: (chunk) =>
+      stdout.write(chunk).catch((error) => {
+        throw asExportError(error, "standard output");
+      }),
+    close: () => stdout.close(),
+  };
+}
 
 function compressionOf(value: string): Compression {
   if (value === "none" || value === "gzip" || value === "zstd") return value;

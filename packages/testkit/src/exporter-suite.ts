@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import {
+  type ByteSink,
   type DebugImage,
   type Delivered,
   type ExportContext,
   type Exporter,
+  exportContext,
   type FailureNames,
   isMelangeError,
   type LocalImage,
@@ -109,9 +111,9 @@ export function exporterSuite<S extends OptionSchema>(options: ExporterSuiteOpti
     const targets: Target["kind"][] = [];
     const claiming: DebugImage = {
       ...image,
-      deliver: async (target) => {
+      deliver: async (target, delivering) => {
         targets.push(target.kind);
-        if (target.kind === "archive") await target.sink.close();
+        if (target.kind === "archive") await image.deliver(target, delivering);
         return told;
       },
       open: () => assert.fail("the engine has delivered: its bytes are not wanted here"),
@@ -170,23 +172,14 @@ export function exporterSuite<S extends OptionSchema>(options: ExporterSuiteOpti
   });
 }
 
-/** An export context that a test needs nothing of: values filled as they are named, output thrown away. */
+/** An export context that a test needs nothing of: a package `hello`, output thrown away. */
 export function testExportContext(changes: Partial<ExportContext> = {}): ExportContext {
-  const values = { package: "hello", version: "2.10", arch: "x86_64" };
-  return {
-    fill: (template, names) =>
-      Object.entries({ ...values, ...names }).reduce(
-        (text, [name, value]) => text.replaceAll(`{${name}}`, value),
-        template,
-      ),
-    cwd: "/",
-    env: {},
-    runtimes: ["docker"],
-    stdout: { write: async () => {}, close: async () => {} },
-    ...values,
-    ...changes,
-  };
+  const { cwd = "/", env = {}, runtimes = ["docker"], stdout = nowhere } = changes;
+  const { package: name = "hello", version = "2.10", arch = "x86_64" } = changes;
+  return { ...exportContext({ cwd, env, runtimes, stdout, package: name, version, arch }), ...changes };
 }
+
+const nowhere: ByteSink = { write: async () => {}, close: async () => {} };
 
 function contextFor<S extends OptionSchema>(subject: ExporterSubject<S>): ExportContext {
   return testExportContext(subject.context);

@@ -1,0 +1,3 @@
+import { ociDir } from "./oci-dir.ts";
+
+export default ociDir;

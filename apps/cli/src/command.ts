@@ -1,6 +1,7 @@
 import { isMelangeError, MelangeError } from "@melange2/core";
 import { Command, Errors, Flags } from "@oclif/core";
 import { exitCodeOf, exitCodes } from "./exit-code.ts";
+import { surviveLostOutput } from "./output-errors.ts";
 import { errorJson, errorText, faultText } from "./present/error-text.ts";
 
 /** What every command shares: `--json`, one way to end, one way to show an error. */
@@ -8,6 +9,11 @@ export abstract class MelangeCommand extends Command {
   static override baseFlags = {
     json: Flags.boolean({ description: "Print the result as JSON on standard output" }),
   };
+
+  protected override async init(): Promise<void> {
+    await super.init();
+    surviveLostOutput();
+  }
 
   /** Text for people on standard output, unless `--json` was given. */
   protected print(text: string): void {
@@ -40,10 +46,8 @@ export abstract class MelangeCommand extends Command {
 /** The one place where oclif's errors become ours: what its parser refuses is a usage error. */
 function fromOclif(error: Error): MelangeError | undefined {
   if (!(error instanceof Errors.CLIError)) return undefined;
-  const [message = "", ...more] = error.message.split("\n").filter((line) => line.trim() !== "");
-  const hint = more.filter((line) => !line.startsWith("See more help")).join("; ");
-  return new MelangeError("usage", message, {
-    hint: hint || "Add --help to see how this command is called.",
-    cause: error,
-  });
+  const [said = ""] = error.message.split(/\n\s*\n|\nSee more help/);
+  const [what = "", ...which] = said.split("\n").map((line) => line.trim());
+  const message = which.length > 0 ? `${what.replace(/:$/, "")}: ${which.join(", ")}` : what;
+  return new MelangeError("usage", message, { hint: "Add --help to see how this command is called.", cause: error });
 }

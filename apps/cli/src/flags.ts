@@ -1,3 +1,4 @@
+import { MelangeError } from "@melange2/core";
 import type { GivenOption } from "@melange2/plugin-host";
 import { Args, Flags } from "@oclif/core";
 import type { ExportRequest } from "./build/export-request.ts";
@@ -71,6 +72,9 @@ export const exportFlags = {
   }),
 };
 
+const stdoutTaken = (why: string, hint: string) =>
+  new MelangeError("usage", `--export-path=- cannot be: ${why}`, { hint });
+
 interface ExportFlagValues {
   "export-type": string;
   "export-path"?: string | undefined;
@@ -81,7 +85,12 @@ interface ExportFlagValues {
   "export-allow-secrets": boolean;
 }
 
-export function exportRequest(flags: ExportFlagValues): ExportRequest {
+/** `json`: standard output is to hold one JSON document. Throws code `usage` where it cannot hold what else is to go there. */
+export function exportRequest(flags: ExportFlagValues, json: boolean): ExportRequest {
+  if (flags["export-path"] === "-") {
+    if (json) throw stdoutTaken("--json goes to standard output too", "Give --export-path a file.");
+    if (process.stdout.isTTY) throw stdoutTaken("standard output is a terminal", "Redirect it, or name a file.");
+  }
   const named = (["path", "ref", "compression"] as const).flatMap((name): GivenOption[] => {
     const value = flags[`export-${name}`];
     return value === undefined ? [] : [{ name, value, source: `--export-${name}` }];

@@ -1,8 +1,17 @@
-/** A reader that goes away (`melange2 … | head`) ends the output, not the program. */
-export function ignoreBrokenPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+import { exitCodes } from "./exit-code.ts";
+
+/**
+ * Output that cannot be written ends the output, not the program: a reader that went away (`melange2 … | head`) is no fault, a full
+ * disk is told on standard error and makes the exit code of an otherwise good end an engine error's.
+ */
+export function surviveLostOutput(): void {
+  let told = false;
+  // oclif's own listener throws, past everything that could clean up.
+  process.stdout.removeAllListeners("error").on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") return;
+    if (!told) process.stderr.write(`melange2: error: standard output cannot be written: ${error.message}\n`);
+    told = true;
+    process.exitCode ||= exitCodes.engine;
+  });
+  process.stderr.on("error", () => {});
 }

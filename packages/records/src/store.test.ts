@@ -76,7 +76,7 @@ it("notes exports and names folders that it cannot read", async () => {
 });
 
 it("makes ids that sort by time", () => {
-  const early = newBuildId(new Date("2026-11-23T23:50:01Z"));
+  const early = newBuildId(new Date("2026-11-23T23:50:01.002Z"));
   expect(early).toMatch(/^20261123-235001-[0-9a-f]{6}$/);
-  expect(early < newBuildId(new Date("2026-11-23T23:50:02Z"))).toBe(true);
+  expect(early < newBuildId(new Date("2026-11-23T23:50:01.010Z"))).toBe(true);
 });

@@ -32,8 +32,8 @@ export interface PreparedBuild {
 
 const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> = { x64: "x86_64", arm64: "aarch64" };
 
-/** From flags to something that can run; undefined: the recipe is not for this architecture, which is no error. */
-export async function prepareBuild(options: PrepareOptions): Promise<PreparedBuild | undefined> {
+/** From flags to something that can run; `skipped`: why there is nothing to build, which is no error. */
+export async function prepareBuild(options: PrepareOptions): Promise<PreparedBuild | { readonly skipped: string }> {
   const { onEvent, signal, variables } = options;
   const compiled = await readRecipe(options.recipe, {
     arch: options.arch ?? hostArchitectures[process.arch] ?? process.arch,
@@ -51,7 +51,7 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   }
   if (compiled.kind === "skipped") {
     onEvent({ type: "notice", level: "warning", message: `nothing to build: ${compiled.reason}` });
-    return undefined;
+    return { skipped: compiled.reason };
   }
   const { plan } = compiled;
   const { name, version, epoch } = plan.package;

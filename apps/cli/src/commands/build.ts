@@ -67,7 +67,8 @@ export default class Build extends MelangeCommand {
     try {
       const report = await this.build(args.recipe, flags, progress.onEvent, interrupt.signal);
       progress.end();
-      if (report) this.show(report);
+      if ("skipped" in report) this.result({ status: "skipped", reason: report.skipped });
+      else this.show(report);
     } finally {
       progress.end();
       interrupt.dispose();
@@ -79,7 +80,7 @@ export default class Build extends MelangeCommand {
     flags: Interfaces.InferredFlags<typeof Build.flags>,
     onEvent: OnEvent,
     signal: AbortSignal,
-  ): Promise<BuildReport | undefined> {
+  ): Promise<BuildReport | { readonly skipped: string }> {
     const where = locations(process.env);
     const contributions = discover(this.config);
     const variables = await readVariables({
@@ -102,9 +103,9 @@ export default class Build extends MelangeCommand {
       onEvent,
       signal,
       beforeEnvironment: async (subject) =>
-        flags["export-on-failure"] ? readyExport(contributions, exportRequest(flags), subject) : undefined,
+        flags["export-on-failure"] ? readyExport(contributions, exportRequest(flags, this.asJson), subject) : undefined,
     });
-    if (!prepared) return undefined;
+    if ("skipped" in prepared) return prepared;
     const engine = "local";
     await using session = await openEngine({
       contributions,

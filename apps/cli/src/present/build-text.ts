@@ -68,7 +68,7 @@ function keptLines(build: string, failure: FailureReport, command: readonly stri
     call("debug", "shell", build),
     "  run the step again:",
     call("debug", "rerun", build),
-    ...(failure.export?.ok ? [] : ["  export it as an image:", call("debug", "export", build)]),
+    ...(failure.export ? [] : ["  export it as an image:", call("debug", "export", build)]),
   ];
 }
 

@@ -4,7 +4,7 @@ import { formatLocation, isMelangeError, type MelangeError, printable } from "@m
 export function errorText(error: MelangeError): string {
   const where = error.location ? `${formatLocation(error.location)}: ` : "";
   const lines = [`melange2: error: ${where}${error.message}`];
-  for (const problem of error.problems) {
+  for (const problem of furtherProblems(error)) {
     lines.push(`  ${problem.location ? `${formatLocation(problem.location)}: ` : ""}${problem.message}`);
     if (problem.hint) lines.push(`    ${problem.hint}`);
   }
@@ -13,6 +13,11 @@ export function errorText(error: MelangeError): string {
     .flatMap((line) => line.split("\n"))
     .map(printable)
     .join("\n")}\n`;
+}
+
+/** A problem that is the whole error was said already. */
+function furtherProblems({ message, problems }: MelangeError): MelangeError["problems"] {
+  return problems.length === 1 && problems[0]?.message === message ? [] : problems;
 }
 
 /** The same for machines. */

@@ -13,7 +13,7 @@ export default class DebugExport extends DebugCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(DebugExport);
-    const request = exportRequest(flags);
+    const request = exportRequest(flags, this.asJson);
     const stored = await this.stored(args.build);
     const { name, version, epoch, arch } = stored.record.package;
     const ready = await readyExport(this.contributions, request, {

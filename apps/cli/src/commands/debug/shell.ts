@@ -6,16 +6,15 @@ export default class DebugShell extends DebugCommand {
   static override summary = "Open a shell in a failed build: its files, directory, environment and user";
   static override description =
     "The shell works on a scratch copy; the kept state stays as it was. Words after -- are run instead of a shell.";
-  static override strict = false;
   static override args = { build: buildArgument };
   static override flags = { capture: captureFlag };
   static override examples = ["<%= config.bin %> debug shell", "<%= config.bin %> debug shell 20261123 -- ls -l"];
 
   async run(): Promise<void> {
-    const { args, flags } = await this.parse(DebugShell);
-    const words = this.argv.includes("--") ? this.argv.slice(this.argv.indexOf("--") + 1) : [];
-    const build = args.build !== undefined && this.argv[0] !== "--" ? args.build : undefined;
-    await using kept = await this.openKept(build);
+    const end = this.argv.indexOf("--");
+    const words = end < 0 ? [] : this.argv.slice(end + 1);
+    const { args, flags } = await this.parse(DebugShell, end < 0 ? this.argv : this.argv.slice(0, end));
+    await using kept = await this.openKept(args.build);
     const at = await kept.capture(flags.capture);
     const interactive = words.length === 0 && process.stdin.isTTY === true && process.stdout.isTTY === true;
     const exit = await runInScratch(kept, at, {

@@ -1,7 +1,7 @@
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cBuildRoot, corpusRecipes, sourceTarballs } from "@melange2-tooling/fixtures";
-import { provided, root } from "@melange2-tooling/services";
+import { fullRun, provided, root } from "@melange2-tooling/services";
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
 import { docker } from "./judges.ts";
 import { type Place, place } from "./melange2.ts";
@@ -45,8 +45,9 @@ let here: Place;
 let base: string;
 let software: readonly Software[];
 
-async function prepared(test: TestContext, name: string): Promise<Software> {
+async function prepared(test: TestContext, name: string, always: boolean): Promise<Software> {
   root(test);
+  if (!always) fullRun(test);
   return software.find((one) => one.name === name) ?? test.skip("../shared/corpus is not there");
 }
 
@@ -87,48 +88,41 @@ function before(text: string, uses: string, runs: string): string {
   );
 }
 
+const breakConfigure = {
+  where: "configure",
+  uses: "autoconf/configure",
+  runs: "rm /usr/include/stdio.h",
+  says: /configure: error/,
+};
+const breakMake = (file: string) => ({
+  where: "make",
+  uses: "autoconf/make",
+  runs: `sed -i '1i #error broken on purpose' ${file}`,
+  says: /#error broken on purpose/,
+});
+const breakSubpackage = (uses: string) => ({
+  where: "a subpackage",
+  uses,
+  runs: "exit 4",
+  says: /exit status 4/,
+});
+const classic20 = "MELANGE2_TEST_DOCKER20";
+const classic28 = "MELANGE2_TEST_DOCKER28";
+const containerd28 = "MELANGE2_TEST_DOCKER28_CONTAINERD";
+
+/** `always`: not in full runs only. */
 const faults = [
-  {
-    recipe: "libev",
-    where: "configure",
-    uses: "autoconf/configure",
-    runs: "rm /usr/include/stdio.h",
-    says: /configure: error/,
-  },
-  {
-    recipe: "libev",
-    where: "make",
-    uses: "autoconf/make",
-    runs: "sed -i '1i #error broken on purpose' ev.c",
-    says: /#error broken on purpose/,
-  },
-  {
-    recipe: "libev",
-    where: "a subpackage",
-    uses: "split/manpages",
-    runs: "exit 4",
-    says: /exit status 4/,
-  },
-  {
-    recipe: "hello",
-    where: "configure",
-    uses: "autoconf/configure",
-    runs: "rm /usr/include/stdio.h",
-    says: /configure: error/,
-  },
-  {
-    recipe: "hello",
-    where: "make",
-    uses: "autoconf/make",
-    runs: "sed -i '1i #error broken on purpose' src/hello.c",
-    says: /#error broken on purpose/,
-  },
-  { recipe: "hello", where: "a subpackage", uses: "split/infodir", runs: "exit 4", says: /exit status 4/ },
-] as const;
+  { recipe: "libev", ...breakConfigure, daemon: classic20, capture: "current-state", always: false },
+  { recipe: "libev", ...breakMake("ev.c"), daemon: classic28, capture: "last-good", always: true },
+  { recipe: "libev", ...breakSubpackage("split/manpages"), daemon: containerd28, capture: "two-phase", always: false },
+  { recipe: "hello", ...breakConfigure, daemon: containerd28, capture: "current-state", always: true },
+  { recipe: "hello", ...breakMake("src/hello.c"), daemon: classic20, capture: "two-phase", always: false },
+  { recipe: "hello", ...breakSubpackage("split/infodir"), daemon: classic28, capture: "last-good", always: false },
+];
 
 describe.each(["libev", "hello"])("%s", (name) => {
   it("is built whole", { timeout: 300_000 }, async (test) => {
-    const recipe = await prepared(test, name);
+    const recipe = await prepared(test, name, name === "libev");
     const built = await build(recipe, recipe.text);
     expect(built.stderr).toContain(`built ${name}-`);
     expect(built.code).toBe(0);
@@ -137,20 +131,11 @@ describe.each(["libev", "hello"])("%s", (name) => {
   });
 });
 
-const daemons = ["MELANGE2_TEST_DOCKER20", "MELANGE2_TEST_DOCKER28", "MELANGE2_TEST_DOCKER28_CONTAINERD"] as const;
-const captures = ["current-state", "last-good"] as const;
-
-describe.for(
-  faults.map((fault, index) => ({
-    ...fault,
-    daemon: daemons[index % 3] as string,
-    capture: captures[index % 2] as string,
-  })),
-)(
+describe.for(faults)(
   "$recipe failing in $where, captured as $capture",
-  ({ recipe: name, uses, runs, says, where, daemon: variable, capture }) => {
+  ({ recipe: name, uses, runs, says, where, daemon: variable, capture, always }) => {
     it("is loaded, entered, and fails there as it did in the build", { timeout: 300_000 }, async (test) => {
-      const recipe = await prepared(test, name);
+      const recipe = await prepared(test, name, always);
       await using daemon = docker(provided(test, variable));
       const archive = join(here.directory, `${name}.tar`);
       const exporting = [
@@ -181,7 +166,7 @@ describe.for(
 
 describe("libev failing in make", () => {
   it("is mended inside the debug image and reruns to success", { timeout: 300_000 }, async (test) => {
-    const recipe = await prepared(test, "libev");
+    const recipe = await prepared(test, "libev", true);
     await using daemon = docker(provided(test, "MELANGE2_TEST_DOCKER20"));
     const archive = join(here.directory, "mend.tar");
     const exporting = ["--export-on-failure", "--export-path", archive, "--export-compression", "none"];

@@ -1,6 +1,6 @@
 // For tests: what they ask for.
 export type { Skippable } from "./provided.ts";
-export { program, provided, root } from "./provided.ts";
+export { fullRun, program, provided, root } from "./provided.ts";
 // For whoever runs them: what is there, and starting it by hand.
 export type { Provision, Started } from "./provision.ts";
 export type { ProvisionName } from "./provisions.ts";

@@ -16,3 +16,6 @@ export const writeMissing = (missing: Record<string, Missing>): void => {
 
 /** Where every service has to be there: continuous integration must not pass by skipping. */
 export const mustHaveAll = (): boolean => process.env.CI === "true";
+
+/** Why a test is skipped that `npm run test:full` runs. */
+export const onlyInFullRuns = "only in full runs: npm run test:full";

@@ -1,6 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { mustHaveAll, readMissing } from "./missing.ts";
+import { mustHaveAll, onlyInFullRuns, readMissing } from "./missing.ts";
 
 /** The part of vitest's test context that is used here. */
 export interface Skippable {
@@ -27,6 +27,11 @@ export function program(test: Skippable, name: string): string {
 /** Lets the test go on as root only; skips or fails it as with `provided`. */
 export function root(test: Skippable): void {
   if (process.getuid?.() !== 0) without(test, "root", "these tests are run by an ordinary user");
+}
+
+/** Lets the test go on in full runs only: a combination whose parts the default run tests in others. */
+export function fullRun(test: Skippable): void {
+  if (process.env.MELANGE2_TEST_FULL !== "1") test.skip(onlyInFullRuns);
 }
 
 function without(test: Skippable, name: string, otherwise: string): never {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { removeTree } from "@melange2-tooling/machine";
+import { onlyInFullRuns } from "./missing.ts";
 import type { Provision, Started } from "./provision.ts";
 import { type ProvisionName, provisions } from "./provisions.ts";
 import { createRunFolder } from "./run-folder.ts";
@@ -45,5 +46,3 @@ export async function start(names: readonly ProvisionName[]): Promise<Services> 
   await Promise.all(names.map(begin));
   return { env, missing, stop };
 }
-
-export const onlyInFullRuns = "only in full runs: npm run test:full";

@@ -1,9 +1,9 @@
 import { ensurePrograms, type Program } from "@melange2-tooling/machine";
 import type { TestProject } from "vitest/node";
 import { demandOf } from "./demand.ts";
-import { type Missing, writeMissing } from "./missing.ts";
+import { type Missing, onlyInFullRuns, writeMissing } from "./missing.ts";
 import { provisions } from "./provisions.ts";
-import { onlyInFullRuns, start } from "./start.ts";
+import { start } from "./start.ts";
 
 /** Before the first test: what the chosen test files ask for is started and named in the environment, which test processes inherit. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

@@ -225,6 +225,26 @@ describe("workspace", () => {
     expect([...added.keys()]).toEqual(["home", "home/build", "home/build/bad\xffname"]);
   });
 
+  test("what melange2 wrote is no source, by any path that leads to it", async () => {
+    const files = {
+      "out/x86_64/": "",
+      "out/mine": "",
+      "debug.tar": "",
+      "debug.tar.md": "",
+      "deep/.melange2-0a.part": "",
+    };
+    const source = plant(scratch(), files);
+    const alias = join(scratch(), "alias");
+    symlinkSync(source, alias);
+    const leaveOut = [join(alias, "debug.tar"), join(source, "out/x86_64"), join(source, "never-made")];
+    const workspace = { path: "/home/build", sourceDirectory: source, leaveOut };
+    const { added } = await compose({}, { workspace });
+    expect([...added].filter(([, { type }]) => type === "file").map(([path]) => path)).toEqual([
+      "home/build/debug.tar.md",
+      "home/build/out/mine",
+    ]);
+  });
+
   test("symlinks of the base on the way are followed, never hidden", async () => {
     const linked = base(
       { name: "var/home", type: "directory", mode: 0o711 },

@@ -18,6 +18,8 @@ export interface ComposeOptions {
     readonly path: string;
     /** A directory of the host whose regular files are copied in; none: the workspace is empty. */
     readonly sourceDirectory?: string | undefined;
+    /** Absolute paths of the host: files and directories that are no source, should they lie in the source directory. */
+    readonly leaveOut?: readonly string[];
   };
   /** Seconds since 1970: the mtime of everything that composing adds. */
   readonly sourceDateEpoch: number;
@@ -119,7 +121,7 @@ async function workspaceEntries(
   };
   directory(root);
   const files: readonly SourceFile[] = workspace.sourceDirectory
-    ? await sourceFiles(workspace.sourceDirectory, [cacheDirectory], signal)
+    ? await sourceFiles(workspace.sourceDirectory, [cacheDirectory, ...(workspace.leaveOut ?? [])], signal)
     : [];
   for (const file of files) {
     const path = `${root}/${file.path}`;

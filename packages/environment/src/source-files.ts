@@ -18,7 +18,7 @@ export interface SourceFile {
 /**
  * The regular files of a directory in byte order, as melange copies them: symlinks, empty directories and special files are left out, and what
  * `.melangeignore` (gitignore patterns, read at the top) names; the file itself comes along. Also left out: what builds produce (`melange-out` at the top),
- * and `except`, directories that lie inside by accident. Rejects with `environment` when something cannot be read.
+ * what melange2 has not finished (`.melange2-*`, anywhere), and `except`: files and directories that lie inside by accident. Rejects with `environment` when something cannot be read.
  */
 export async function sourceFiles(
   directory: string,
@@ -35,11 +35,11 @@ export async function sourceFiles(
     const names = await readdir(at, { encoding: "buffer" });
     for (const name of names.sort(Buffer.compare)) {
       const child = Buffer.concat([at, slash, name]);
+      if (name.subarray(0, unfinished.length).equals(unfinished) || skipped.has(child.toString())) continue;
       const childPath = path ? `${path}/${name.toString("latin1")}` : name.toString("latin1");
       const stats = await lstat(child);
       if (stats.isDirectory()) {
-        if (childPath === "melange-out" || skipped.has(child.toString()) || isIgnored(ignored, `${textOf(childPath)}/`))
-          continue;
+        if (childPath === "melange-out" || isIgnored(ignored, `${textOf(childPath)}/`)) continue;
         await visit(child, childPath);
       } else if (stats.isFile() && !isIgnored(ignored, textOf(childPath)))
         files.push({ path: childPath, mode: stats.mode & 0o777, size: stats.size, open: () => fileBytes(child) });
@@ -56,6 +56,7 @@ export async function sourceFiles(
 }
 
 const slash = Buffer.from("/");
+const unfinished = Buffer.from(".melange2-");
 
 async function readIgnoreFile(directory: string): Promise<Ignore | undefined> {
   const text = await readFile(join(directory, ".melangeignore"), "utf8").catch((error: NodeJS.ErrnoException) => {

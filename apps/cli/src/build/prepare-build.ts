@@ -5,6 +5,7 @@ import { type Environment, formatLocation, MelangeError, type OnEvent, type Plan
 import { composeEnvironment, type MissingPackages, type OnProgress, openBase } from "@melange2/environment";
 import { readRecipe } from "@melange2/recipe";
 import type { ExportSubject, ReadyExport } from "./export-request.ts";
+import { type OwnFiles, ownFiles } from "./own-files.ts";
 import type { StepVariables } from "./secrets.ts";
 
 export interface PrepareOptions {
@@ -18,6 +19,8 @@ export interface PrepareOptions {
   readonly debug: boolean;
   readonly variables: StepVariables;
   readonly basesDirectory: string;
+  /** What the source directory may hold without its being source; the export of this build comes on top. */
+  readonly own: Omit<OwnFiles, "architectures">;
   readonly onEvent: OnEvent;
   readonly signal: AbortSignal;
   /** What must be refused before a base is opened: the export that was asked for. */
@@ -61,6 +64,11 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   const base = await task(onEvent, "open base", (onProgress) =>
     openBase(requiredBase(options.base), { platform: platformOf(plan.arch), cacheDirectory, signal, onProgress }),
   );
+  const leaveOut = await ownFiles({
+    ...options.own,
+    architectures: [...new Set([plan.arch, ...Object.keys(ociArchitectures)])],
+    exports: [...options.own.exports, ...(ready ? [ready.prepared.destination] : [])],
+  });
   const environments: Record<string, Environment> = {};
   for (const [key, request] of Object.entries(plan.environments)) {
     const composed = await task(onEvent, "compose environment", (onProgress) =>
@@ -70,6 +78,7 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
         workspace: {
           path: plan.workspace,
           sourceDirectory: sourceDirectoryOf(options.recipe, name, options.sourceDirectory),
+          leaveOut,
         },
         sourceDateEpoch,
         cacheDirectory,

@@ -38,7 +38,10 @@ export default class Build extends MelangeCommand {
       env: "MELANGE2_BASE",
     }),
     arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),
-    "source-dir": Flags.string({ description: "Files copied into the workspace; default: the recipe's folder" }),
+    "source-dir": Flags.string({
+      description:
+        "Files copied into the workspace, but for what .melangeignore there names and what melange2 itself wrote (state, cache, output, archives); default: the folder beside the recipe that is named like the package, else the recipe's folder",
+    }),
     "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
     "cache-dir": Flags.string({ description: "Folder that steps see as /var/cache/melange; never part of an image" }),
     "env-file": Flags.string({ description: "Variables for the steps, NAME=VALUE a line", ...repeatable }),
@@ -89,6 +92,9 @@ export default class Build extends MelangeCommand {
       secretNames: flags["secret-env"] ?? [],
       env: process.env,
     });
+    const store = failureStore(where.builds);
+    const outDirectory = resolve(flags["out-dir"]);
+    const { failures } = await store.list();
     const prepared = await prepareBuild({
       recipe,
       base: flags.base,
@@ -100,6 +106,11 @@ export default class Build extends MelangeCommand {
       debug: flags.debug,
       variables,
       basesDirectory: where.bases,
+      own: {
+        folders: [where.state, ...(flags["cache-dir"] === undefined ? [] : [resolve(flags["cache-dir"])])],
+        outDirectory,
+        exports: failures.flatMap((failure) => failure.exports.map(({ location }) => location)),
+      },
       onEvent,
       signal,
       beforeEnvironment: async (subject) =>
@@ -120,11 +131,11 @@ export default class Build extends MelangeCommand {
       ...prepared,
       engine,
       session,
-      store: failureStore(where.builds),
+      store,
       secrets: variables.secrets,
       network: flags.network,
       toolVersion: this.config.version,
-      outDirectory: resolve(flags["out-dir"]),
+      outDirectory,
       onEvent,
       signal,
     });

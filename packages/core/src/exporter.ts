@@ -50,8 +50,8 @@ export interface ExportContext {
   imageName(template: string, failure?: FailureNames): string;
   /** Has the engine write the image as one archive into a sink. Rejects with `export` or `interrupted`, whatever the engine does. */
   deliverArchive(image: DebugImage, archive: ArchiveRequest, options: ExportOptions): Promise<Delivered>;
-  /** The error to reject with: `usage` from `prepare`, `export` from `export`. */
-  error(code: "usage" | "export", message: string, details: ErrorDetails): MelangeError;
+  /** The error to reject with: `usage` from `prepare`; `export` or, on an aborted signal, `interrupted` from `export`. */
+  error(code: "usage" | "export" | "interrupted", message: string, details: ErrorDetails): MelangeError;
 }
 
 export interface FailureNames {

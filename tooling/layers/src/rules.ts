@@ -42,6 +42,8 @@ export const rules: Readonly<Record<string, Rule>> = {
   "@melange2/exporter-tarball": exporter,
   "@melange2/exporter-docker": exporter,
   "@melange2/exporter-registry": exporter,
+  "@melange2/exporter-oci-dir": exporter,
+  "@melange2/exporter-command": exporter,
   "@melange2/plugin-host": { never: ["oclif", "engines", "exporters", "captures"] },
   "@melange2/testkit": { never: ["engines", "exporters"] },
   melange2: {},

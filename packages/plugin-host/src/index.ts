@@ -6,4 +6,4 @@ export type { Kind, PluginPackage } from "./manifest.ts";
 // For those who check a plugin's package.json.
 export { checkManifest, kinds } from "./manifest.ts";
 export type { GivenOption } from "./options.ts";
-export { readOptions } from "./options.ts";
+export { optionsFromEnvironment, optionVariable, readOptions } from "./options.ts";

@@ -1,6 +1,6 @@
 import { isMelangeError, type OptionSchema } from "@melange2/core";
 import { describe, expect, it } from "vitest";
-import { readOptions } from "./options.ts";
+import { optionsFromEnvironment, optionVariable, readOptions } from "./options.ts";
 
 const options = {
   path: { type: "string", description: "where to", required: true },
@@ -25,7 +25,12 @@ describe("readOptions", () => {
 
   it("reports every problem at once", () => {
     try {
-      readOptions(exporter, [given("compression", "lz4"), given("nope", "1"), given("fast", "maybe")]);
+      readOptions(exporter, [
+        given("compression", "lz4"),
+        given("nope", "1"),
+        given("fast", "maybe"),
+        given("constructor", "1"),
+      ]);
       expect.unreachable();
     } catch (error) {
       if (!isMelangeError(error)) throw error;
@@ -34,8 +39,33 @@ describe("readOptions", () => {
         '--export-compression: "lz4" is none of none, gzip',
         '--export-nope: the exporter "x" has no option "nope"',
         '--export-fast: "maybe" is neither true nor false',
+        '--export-constructor: the exporter "x" has no option "constructor"',
         "--export-path is missing: where to",
       ]);
     }
+  });
+});
+
+describe("optionsFromEnvironment", () => {
+  it("gives what no flag gives, and nothing of other exporters", () => {
+    const env = {
+      MELANGE2_EXPORT_PATH: "from env",
+      MELANGE2_EXPORT_TAG: "a b\nc\n",
+      MELANGE2_EXPORT_FAST: "",
+      MELANGE2_EXPORT_REF: "x",
+    };
+    expect(optionsFromEnvironment(exporter, [given("compression", "none")], env)).toEqual([
+      { name: "path", value: "from env", source: "MELANGE2_EXPORT_PATH" },
+      { name: "tag", value: "a b", source: "MELANGE2_EXPORT_TAG" },
+      { name: "tag", value: "c", source: "MELANGE2_EXPORT_TAG" },
+    ]);
+    expect(optionsFromEnvironment(exporter, [given("path", "p"), given("tag", "t")], env)).toEqual([]);
+  });
+
+  it("leaves the variables alone that every export has", () => {
+    expect(optionVariable("tls-key")).toBe("MELANGE2_EXPORT_TLS_KEY");
+    expect(optionVariable("type")).toBeUndefined();
+    const typed = { options: { type: { type: "string", description: "sort" } } } as const;
+    expect(optionsFromEnvironment(typed, [], { MELANGE2_EXPORT_TYPE: "tarball" })).toEqual([]);
   });
 });

@@ -9,13 +9,41 @@ export interface GivenOption {
 
 type Value = string | boolean | readonly string[];
 
+/** Variables of these names say something about every export; an exporter's option of such a name has none. */
+const reserved = ["type", "opt", "preflight", "on-failure", "allow-secrets"];
+
+/** The environment variable that gives an option where no flag does: `MELANGE2_EXPORT_PATH`. undefined: it has none. */
+export function optionVariable(name: string): string | undefined {
+  return reserved.includes(name) ? undefined : `MELANGE2_EXPORT_${name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/**
+ * The exporter's options that are not `given` but set in the environment; one item a line for a list. Variables that are empty, and
+ * those of other exporters' options, say nothing.
+ */
+export function optionsFromEnvironment(
+  exporter: Pick<Exporter, "options">,
+  given: readonly GivenOption[],
+  env: Readonly<Record<string, string | undefined>>,
+): readonly GivenOption[] {
+  return Object.entries(exporter.options).flatMap(([name, spec]): GivenOption[] => {
+    const source = optionVariable(name);
+    const text = source === undefined ? undefined : env[source];
+    if (!source || !text || given.some((option) => option.name === name)) return [];
+    const values = spec.type === "list" ? text.split("\n").filter((line) => line !== "") : [text];
+    return values.map((value) => ({ name, value, source }));
+  });
+}
+
 /**
  * The exporter's options from texts, by its schema: defaults filled in, everything else refused, all problems together.
  * Rejects with code `usage`.
+ * @param flagOf How a person gives an option that is missing: `--export-path`.
  */
 export function readOptions(
   exporter: Pick<Exporter, "name" | "options">,
   given: readonly GivenOption[],
+  flagOf: (name: string) => string = (name) => `--export-${name}`,
 ): Record<string, Value> {
   const schema: OptionSchema = exporter.options;
   const problems: Problem[] = [];
@@ -25,7 +53,7 @@ export function readOptions(
   }
   const lists = new Map<string, string[]>();
   for (const { name, value, source } of given) {
-    const spec = schema[name];
+    const spec = Object.hasOwn(schema, name) ? schema[name] : undefined;
     if (!spec) {
       const known = Object.keys(schema).join(", ") || "none";
       problems.push({
@@ -47,7 +75,7 @@ export function readOptions(
   }
   for (const [name, spec] of Object.entries(schema)) {
     if (spec.required && values[name] === undefined) {
-      problems.push({ message: `--export-${name} is missing: ${spec.description}` });
+      problems.push({ message: `${flagOf(name)} is missing: ${spec.description}` });
     }
   }
   if (problems.length > 0) {

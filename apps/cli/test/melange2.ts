@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { chown, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -24,19 +24,28 @@ export interface Place extends AsyncDisposable {
     args: readonly string[],
     options?: { env?: NodeJS.ProcessEnv },
   ): Promise<{ code: number | null; value: unknown; stderr: string }>;
-  start(args: readonly string[]): ReturnType<typeof spawn>;
+  /** Starts the program; its streams are pipes. */
+  start(args: readonly string[], env?: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams;
+  /** The same for any other command, as the user who calls melange2 here. */
+  spawn(argv: readonly string[], env?: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams;
 }
 
-/** A place to call melange2 in, apart from everything else on this machine. */
-export async function place(): Promise<Place> {
+/** A place to call melange2 in, apart from everything else on this machine. `user`: who calls it, where root tests for others. */
+export async function place(user?: string): Promise<Place> {
   const directory = await mkdtemp(join(tmpdir(), "melange2-test-"));
   const env = { ...process.env, MELANGE2_STATE_DIR: join(directory, "state"), CI: "", npm_lifecycle_event: undefined };
-  const start = (args: readonly string[], extra: NodeJS.ProcessEnv = {}) =>
-    spawn(process.execPath, [program, ...args], {
-      cwd: directory,
-      env: { ...env, ...extra },
-      stdio: ["pipe", "pipe", "pipe"],
-    });
+  const become: string[] = [];
+  if (user !== undefined) {
+    const [, , uid, gid, , home] = execFileSync("getent", ["passwd", user], { encoding: "utf8" }).split(":");
+    await chown(directory, Number(uid), Number(gid));
+    Object.assign(env, { HOME: home, USER: user, LOGNAME: user });
+    become.push("setpriv", "--reuid", user, "--regid", user, "--init-groups");
+  }
+  const spawnHere: Place["spawn"] = (argv, extra = {}) => {
+    const [first = "", ...rest] = [...become, ...argv];
+    return spawn(first, rest, { cwd: directory, env: { ...env, ...extra } });
+  };
+  const start: Place["start"] = (args, extra) => spawnHere([process.execPath, program, ...args], extra);
 
   async function run(
     args: readonly string[],
@@ -62,7 +71,8 @@ export async function place(): Promise<Place> {
       const ended = await run([...args, "--json"], options);
       return { code: ended.code, value: JSON.parse(ended.stdout.toString()), stderr: ended.stderr };
     },
-    start: (args) => start(args),
+    start,
+    spawn: spawnHere,
     async [Symbol.asyncDispose]() {
       for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
       await rm(directory, { recursive: true, force: true });

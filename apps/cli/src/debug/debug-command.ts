@@ -31,9 +31,15 @@ export abstract class DebugCommand extends MelangeCommand {
   }
 
   protected async openKept(build: string | undefined): Promise<KeptBuild> {
-    this.#progress = await openProgress("auto", process.stderr);
+    await this.startProgress();
     const { contributions, locations: where, onEvent, signal } = this;
     return openKeptBuild({ contributions, locations: where, build, onEvent, signal });
+  }
+
+  /** Leaves the screen to what comes now: the output of the command itself, or a shell. */
+  /** Shows events from now on. Starting it again changes nothing. */
+  protected async startProgress(): Promise<void> {
+    this.#progress ??= await openProgress("auto", process.stderr);
   }
 
   protected endProgress(): void {

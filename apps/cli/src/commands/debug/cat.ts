@@ -14,6 +14,7 @@ export default class DebugCat extends DebugCommand {
     const { args, flags } = await this.parse(DebugCat);
     await using kept = await this.openKept(args.build);
     const { snapshot } = await kept.capture(flags.capture);
+    this.endProgress();
     await readFileAt(kept, snapshot, args.path, process.stdout, this.signal);
   }
 }

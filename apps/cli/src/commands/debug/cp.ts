@@ -16,6 +16,7 @@ export default class DebugCopy extends DebugCommand {
     await using kept = await this.openKept(args.build);
     const { snapshot } = await kept.capture(flags.capture);
     const target = await copyOut(kept, snapshot, args.source, args.destination, this.signal);
+    this.endProgress();
     this.print(`${target}\n`);
     this.result({ path: target });
   }

@@ -16,11 +16,10 @@ export default class DebugExport extends DebugCommand {
     const request = exportRequest(flags, this.asJson);
     const stored = await this.stored(args.build);
     const { name, version, epoch, arch } = stored.record.package;
-    const ready = await readyExport(this.contributions, request, {
-      package: name,
-      version: `${version}-r${epoch}`,
-      arch,
-    });
+    const subject = { package: name, version: `${version}-r${epoch}`, arch };
+    const { onEvent, signal } = this;
+    await this.startProgress();
+    const ready = await readyExport(this.contributions, request, subject, { onEvent, signal });
     await using kept = await this.openKept(stored.id);
     try {
       const exported = await kept.export(ready);

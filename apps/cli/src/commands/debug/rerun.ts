@@ -25,6 +25,7 @@ export default class DebugRerun extends DebugCommand {
       });
     }
     const at = await kept.capture(flags.capture);
+    this.endProgress();
     if (at.record.state === "at-failure") {
       process.stderr.write(
         "melange2: this state is the one the step left when it failed: its partial effects are there.\n",

@@ -17,6 +17,7 @@ export default class DebugShell extends DebugCommand {
     await using kept = await this.openKept(args.build);
     const at = await kept.capture(flags.capture);
     const interactive = words.length === 0 && process.stdin.isTTY === true && process.stdout.isTTY === true;
+    this.endProgress();
     const exit = await runInScratch(kept, at, {
       argv: words.length > 0 ? words : ["/bin/sh"],
       workdir: kept.step.workdir,

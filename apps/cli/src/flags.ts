@@ -1,5 +1,4 @@
-import { MelangeError } from "@melange2/core";
-import type { GivenOption } from "@melange2/plugin-host";
+import { type GivenOption, optionVariable } from "@melange2/plugin-host";
 import { Args, Flags } from "@oclif/core";
 import type { ExportRequest } from "./build/export-request.ts";
 import { progressModes } from "./progress/progress.ts";
@@ -29,80 +28,101 @@ export const captureFlag = Flags.string({
   env: "MELANGE2_CAPTURE",
 });
 
+const exportGroup = { helpGroup: "EXPORT" } as const;
+
+// Read by the exporter's schema, not by oclif: a variable for one exporter must not be an error with another.
+const withVariable = (option: string, description: string) => ({
+  description: `${description} [env: ${optionVariable(option)}]`,
+  ...exportGroup,
+});
+
 /** The flags that say where a debug image goes and what it is made of. */
 export const exportFlags = {
   "export-type": Flags.string({
-    description: "The exporter",
+    description: "The exporter; melange2 exporters lists them",
     default: "tarball",
     env: "MELANGE2_EXPORT_TYPE",
-    helpGroup: "EXPORT",
+    ...exportGroup,
   }),
-  "export-path": Flags.string({
-    description: "File of the tarball, - for standard output; {package} {version} {arch} {step} {build} are filled in",
-    env: "MELANGE2_EXPORT_PATH",
-    helpGroup: "EXPORT",
-  }),
-  "export-ref": Flags.string({
-    description: "Name of the image, NAME:TAG; the same placeholders",
-    env: "MELANGE2_EXPORT_REF",
-    helpGroup: "EXPORT",
-  }),
-  "export-compression": Flags.string({
-    description: "Compression of the layers: none, gzip (default) or zstd",
-    env: "MELANGE2_EXPORT_COMPRESSION",
-    helpGroup: "EXPORT",
-  }),
+  "export-path": Flags.string(
+    withVariable(
+      "path",
+      "File of the tarball, - for standard output; {package} {version} {arch} {step} {build} are filled in",
+    ),
+  ),
+  "export-ref": Flags.string(withVariable("ref", "Name of the image, NAME:TAG; the same placeholders")),
+  "export-compression": Flags.string(
+    withVariable("compression", "Compression of the layers: none, gzip (default) or zstd"),
+  ),
+  "export-insecure": Flags.boolean(
+    withVariable("insecure", "Do not check the registry's certificate; plain http where it has none"),
+  ),
+  "export-ca": Flags.string(withVariable("ca", "PEM file of the authority that the registry's certificate is from")),
   "export-opt": Flags.string({
     description: "Any other option of the exporter, KEY=VALUE; may be repeated [env: MELANGE2_EXPORT_OPT, one a line]",
     ...repeatable,
     // oclif hands a variable over as one string where a list is meant.
     default: async () => process.env.MELANGE2_EXPORT_OPT?.split("\n").filter((line) => line !== ""),
-    helpGroup: "EXPORT",
+    ...exportGroup,
   }),
+  "export-preflight": Flags.option({
+    description: "What the check of the destination, before the first step, finds: warnings, or with strict the end",
+    options: ["warn", "strict"] as const,
+    default: "warn",
+    env: "MELANGE2_EXPORT_PREFLIGHT",
+    ...exportGroup,
+  })(),
   capture: Flags.string({
-    description: "State that is exported: last-good, current-state, two-phase, or a plugin's",
+    description:
+      "State that is exported: last-good, current-state, two-phase, or a plugin's; melange2 captures lists them",
     default: "current-state",
     env: "MELANGE2_CAPTURE",
-    helpGroup: "EXPORT",
+    ...exportGroup,
   }),
   "export-allow-secrets": Flags.boolean({
     description: "Export although a secret's value was found in the state",
     env: "MELANGE2_EXPORT_ALLOW_SECRETS",
-    helpGroup: "EXPORT",
+    ...exportGroup,
   }),
 };
 
-const stdoutTaken = (why: string, hint: string) =>
-  new MelangeError("usage", `--export-path=- cannot be: ${why}`, { hint });
+/** The options of exporters that have a flag of their own. */
+const ownFlags = ["path", "ref", "compression", "insecure", "ca"] as const;
+
+/** How a person gives an option: `--export-path`, `--export-opt command`. */
+export function optionFlag(name: string): string {
+  return (ownFlags as readonly string[]).includes(name) ? `--export-${name}` : `--export-opt ${name}`;
+}
 
 interface ExportFlagValues {
   "export-type": string;
   "export-path"?: string | undefined;
   "export-ref"?: string | undefined;
   "export-compression"?: string | undefined;
+  "export-insecure"?: boolean | undefined;
+  "export-ca"?: string | undefined;
   "export-opt"?: string[] | undefined;
+  "export-preflight": "warn" | "strict";
   capture: string;
   "export-allow-secrets": boolean;
 }
 
-/** `json`: standard output is to hold one JSON document. Throws code `usage` where it cannot hold what else is to go there. */
+/** `json`: standard output is to hold one JSON document. */
 export function exportRequest(flags: ExportFlagValues, json: boolean): ExportRequest {
-  if (flags["export-path"] === "-") {
-    if (json) throw stdoutTaken("--json goes to standard output too", "Give --export-path a file.");
-    if (process.stdout.isTTY) throw stdoutTaken("standard output is a terminal", "Redirect it, or name a file.");
-  }
-  const named = (["path", "ref", "compression"] as const).flatMap((name): GivenOption[] => {
+  const named = ownFlags.flatMap((name): GivenOption[] => {
     const value = flags[`export-${name}`];
-    return value === undefined ? [] : [{ name, value, source: `--export-${name}` }];
+    return value === undefined ? [] : [{ name, value: String(value), source: `--export-${name}` }];
   });
   const others = (flags["export-opt"] ?? []).map((text): GivenOption => {
     const [name = "", ...value] = text.split("=");
-    return { name, value: value.join("="), source: `--export-opt ${text}` };
+    return { name, value: value.join("="), source: `--export-opt ${name}` };
   });
   return {
     type: flags["export-type"],
     capture: flags.capture,
     options: [...named, ...others],
     allowSecrets: flags["export-allow-secrets"],
+    strict: flags["export-preflight"] === "strict",
+    json,
   };
 }

@@ -1,20 +1,35 @@
-import { type CaptureStrategy, type ExportContext, exportContext, type PreparedExport } from "@melange2/core";
+import {
+  type CaptureStrategy,
+  type ExportContext,
+  exportContext,
+  MelangeError,
+  type OnEvent,
+  type PreparedExport,
+} from "@melange2/core";
 import {
   type Contributions,
   findContribution,
   type GivenOption,
   loadCapture,
   loadExporter,
+  optionsFromEnvironment,
   readOptions,
 } from "@melange2/plugin-host";
+import { optionFlag } from "../flags.ts";
 import { installed } from "../locations.ts";
+import { preflight } from "./preflight.ts";
 
 /** What the user asked for, before anything is loaded. */
 export interface ExportRequest {
   readonly type: string;
   readonly capture: string;
+  /** Of flags; what they leave open comes from the environment. */
   readonly options: readonly GivenOption[];
   readonly allowSecrets: boolean;
+  /** What the check of the destination finds is an error. */
+  readonly strict: boolean;
+  /** Standard output is to hold one JSON document. */
+  readonly json: boolean;
 }
 
 export interface ReadyExport {
@@ -22,6 +37,8 @@ export interface ReadyExport {
   readonly prepared: PreparedExport;
   readonly strategy: CaptureStrategy;
   readonly allowSecrets: boolean;
+  /** The flags that ask for the same again. */
+  readonly flags: readonly string[];
 }
 
 export interface ExportSubject {
@@ -30,17 +47,45 @@ export interface ExportSubject {
   readonly arch: string;
 }
 
-/** Loads the exporter and the strategy and has the options checked: everything that can be refused without running a step. */
+/**
+ * Loads the exporter and the strategy, has the options checked and the destination looked at: everything that can be refused without
+ * running a step. Rejects with `usage` or `plugin`.
+ */
 export async function readyExport(
   contributions: Contributions,
   request: ExportRequest,
   subject: ExportSubject,
+  { onEvent, signal }: { readonly onEvent: OnEvent; readonly signal: AbortSignal },
 ): Promise<ReadyExport> {
   const exporter = await loadExporter(findContribution(contributions, "exporters", request.type));
   const strategy = await loadCapture(findContribution(contributions, "captures", request.capture));
-  const options = readOptions(exporter, request.options);
+  const given = [...request.options, ...optionsFromEnvironment(exporter, request.options, process.env)];
+  const options = readOptions(exporter, given, optionFlag);
+  if (options.path === "-") refuseTakenStdout(request.json);
   const prepared = await exporter.prepare(options, contextOf(subject));
-  return { exporter: exporter.name, prepared, strategy, allowSecrets: request.allowSecrets };
+  await preflight(prepared, { strict: request.strict, onEvent, signal });
+  const { allowSecrets } = request;
+  return { exporter: exporter.name, prepared, strategy, allowSecrets, flags: flagsOf(request) };
+}
+
+function flagsOf(request: ExportRequest): readonly string[] {
+  return [
+    `--export-type=${request.type}`,
+    ...(request.capture === "current-state" ? [] : [`--capture=${request.capture}`]),
+    ...request.options.flatMap(({ name, value }) => {
+      const flag = optionFlag(name);
+      if (flag.startsWith("--export-opt ")) return ["--export-opt", `${name}=${value}`];
+      return name === "insecure" ? [flag] : [`${flag}=${value}`];
+    }),
+    ...(request.allowSecrets ? ["--export-allow-secrets"] : []),
+  ];
+}
+
+function refuseTakenStdout(json: boolean): void {
+  const refusal = (why: string, hint: string) =>
+    new MelangeError("usage", `--export-path=- cannot be: ${why}`, { hint });
+  if (json) throw refusal("--json goes to standard output too", "Give --export-path a file.");
+  if (process.stdout.isTTY) throw refusal("standard output is a terminal", "Redirect it, or name a file.");
 }
 
 function contextOf(subject: ExportSubject): ExportContext {

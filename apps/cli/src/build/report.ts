@@ -37,5 +37,6 @@ export type ExportReport =
       readonly exporter: string;
       readonly message: string;
       readonly hint: string;
-      readonly again: readonly string[];
+      /** The command that tries again; missing where the state could not be kept. */
+      readonly again?: readonly string[];
     };

@@ -97,7 +97,9 @@ export async function runBuild(options: RunBuildOptions): Promise<BuildReport> {
   if (!environment) throw new TypeError("the failed unit's environment was never composed");
   const kept = await keep({ ...options, signal: keeping }, outcome, record, environment, logs);
   const exported =
-    options.ready && !interrupted ? await exportIt(options, options.ready, outcome, record, environment) : undefined;
+    options.ready && !interrupted
+      ? await exportIt(options, options.ready, outcome, record, environment, kept)
+      : undefined;
   return end({
     ...summary,
     status: interrupted ? "interrupted" : "failed",
@@ -164,9 +166,10 @@ async function exportIt(
   outcome: Failed,
   record: FailureRecord,
   environment: Environment,
+  kept: boolean,
 ): Promise<ExportReport> {
   const { plan } = options;
-  const again = ["melange2", "debug", "export", record.build.id];
+  const again = kept ? { again: ["melange2", "debug", "export", record.build.id, ...ready.flags] } : {};
   try {
     const { capture, receipt } = await exportFailure({
       ...options,
@@ -192,7 +195,7 @@ async function exportIt(
   } catch (error) {
     const known = isMelangeError(error) ? error : asExportError(error);
     const paths = known.problems.map((problem) => `\n  ${problem.message}`).join("");
-    return { ok: false, exporter: ready.exporter, message: known.message + paths, hint: known.hint, again };
+    return { ok: false, exporter: ready.exporter, message: known.message + paths, hint: known.hint, ...again };
   }
 }
 

@@ -113,8 +113,14 @@ export default class Build extends MelangeCommand {
       },
       onEvent,
       signal,
-      beforeEnvironment: async (subject) =>
-        flags["export-on-failure"] ? readyExport(contributions, exportRequest(flags, this.asJson), subject) : undefined,
+      beforeEnvironment: async (subject) => {
+        if (!flags["export-on-failure"]) return undefined;
+        const request = exportRequest(flags, this.asJson);
+        const ready = await readyExport(contributions, request, subject, { onEvent, signal });
+        const message = `if a step fails, its environment goes to ${ready.prepared.destination}`;
+        onEvent({ type: "notice", level: "info", message });
+        return ready;
+      },
     });
     if ("skipped" in prepared) return prepared;
     const engine = "local";

@@ -37,7 +37,7 @@ function exportLines(exported: ExportReport, command: readonly string[]): readon
     return [
       `  the export (${exported.exporter}) failed: ${exported.message}`,
       `    hint: ${exported.hint}`,
-      `    try again: ${shellQuote([...command, ...exported.again.slice(1)])}`,
+      ...(exported.again ? [`    try again: ${shellQuote([...command, ...exported.again.slice(1)])}`] : []),
     ];
   }
   const { receipt, capture } = exported;

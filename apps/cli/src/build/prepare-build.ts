@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type Environment, formatLocation, MelangeError, type OnEvent, type Plan, type Platform } from "@melange2/core";
-import { composeEnvironment, type MissingPackages, type OnProgress, openBase } from "@melange2/environment";
+import { composeEnvironment, type MissingPackages, type OnProgress } from "@melange2/environment";
 import { readRecipe } from "@melange2/recipe";
+import { baseEnvironment } from "./base-environment.ts";
 import type { ExportSubject, ReadyExport } from "./export-request.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
 import type { StepVariables } from "./secrets.ts";
@@ -62,7 +63,13 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   const sourceDateEpoch = epochOf(process.env.SOURCE_DATE_EPOCH);
   const cacheDirectory = options.basesDirectory;
   const base = await task(onEvent, "open base", (onProgress) =>
-    openBase(requiredBase(options.base), { platform: platformOf(plan.arch), cacheDirectory, signal, onProgress }),
+    baseEnvironment(options.base, {
+      platform: platformOf(plan.arch),
+      basesDirectory: cacheDirectory,
+      env: process.env,
+      signal,
+      onProgress,
+    }),
   );
   const leaveOut = await ownFiles({
     ...options.own,
@@ -73,7 +80,7 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   for (const [key, request] of Object.entries(plan.environments)) {
     const composed = await task(onEvent, "compose environment", (onProgress) =>
       composeEnvironment({
-        base: base.environment,
+        base,
         request,
         workspace: {
           path: plan.workspace,
@@ -102,13 +109,6 @@ async function existing(directory: string): Promise<string> {
 function sourceDirectoryOf(recipe: string, name: string, given: string | undefined): string {
   const beside = resolve(dirname(recipe), name);
   return resolve(given ?? (existsSync(beside) ? beside : dirname(recipe)));
-}
-
-function requiredBase(base: string | undefined): string {
-  if (base !== undefined) return base;
-  throw new MelangeError("usage", "no base to build in: --base is missing", {
-    hint: "Give a root filesystem: a folder, a tar, an OCI layout or archive, or what docker save wrote.",
-  });
 }
 
 const ociArchitectures: Readonly<Record<string, Platform>> = {

@@ -34,7 +34,7 @@ export default class Build extends MelangeCommand {
   static override flags = {
     base: Flags.string({
       description:
-        "Root filesystem to build in: a folder, a tar (plain, gzip, xz, zstd), an OCI layout or archive, a docker archive",
+        "Root filesystem to build in: a folder, a tar (plain, gzip, xz, zstd), an OCI layout or archive, a docker archive, or an image in a registry, REGISTRY/IMAGE:TAG",
       env: "MELANGE2_BASE",
     }),
     arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),

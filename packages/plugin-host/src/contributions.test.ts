@@ -1,3 +1,4 @@
+import { isMelangeError } from "@melange2/core";
 import { describe, expect, it } from "vitest";
 import { collectContributions } from "./contributions.ts";
 import { findContribution } from "./load.ts";
@@ -51,6 +52,20 @@ describe("collectContributions", () => {
     const { all, problems } = collectContributions([plugin("a", manifest)]);
     expect(all).toEqual([]);
     expect(problems[0]?.message).toMatch(message);
+  });
+
+  it("names plugins that nobody could read when a name is unknown", () => {
+    const { all, problems } = collectContributions([
+      plugin("a", { contract: 1, exporters: { s3: "./a.js" } }),
+      plugin("b", 7),
+    ]);
+    try {
+      findContribution({ all, problems }, "exporters", "s4");
+      expect.unreachable();
+    } catch (error) {
+      if (!isMelangeError(error)) throw error;
+      expect(error.problems).toEqual([{ message: 'the plugin b cannot be used: "melange2" is not an object' }]);
+    }
   });
 
   it("says what there is when a name is unknown", () => {

@@ -11,9 +11,9 @@ export interface Contribution {
 
 /** A package that was left out, or a name that was. Worth a warning; never stops a build that does not use it. */
 export interface PluginProblem {
-  readonly plugin: string;
+  readonly plugin: Omit<PluginPackage, "manifest">;
   readonly message: string;
-  /** Names that cannot be used because of it: asking for one is an error with this problem as its reason. */
+  /** What the package does not bring because of it; empty: nobody can tell. Asking for a name that nobody else has is an error with this as its reason. */
   readonly names: readonly { readonly kind: Kind; readonly name: string }[];
 }
 
@@ -33,7 +33,11 @@ export function collectContributions(plugins: readonly PluginPackage[]): Contrib
     if (plugin.manifest === undefined) continue;
     const checked = checkManifest(plugin.manifest);
     if ("problems" in checked) {
-      problems.push({ plugin: plugin.name, message: checked.problems.join("; "), names: namesIn(plugin.manifest) });
+      problems.push({
+        plugin: withoutManifest(plugin),
+        message: checked.problems.join("; "),
+        names: namesIn(plugin.manifest),
+      });
       continue;
     }
     for (const kind of kinds) {
@@ -51,9 +55,9 @@ export function collectContributions(plugins: readonly PluginPackage[]): Contrib
       if (claim === owner) continue;
       const others = claimants.filter((other) => other !== claim).map((other) => describe(other.plugin));
       problems.push({
-        plugin: claim.plugin.name,
+        plugin: withoutManifest(claim.plugin),
         message: `${singular(claim.kind)} "${claim.name}" of ${describe(claim.plugin)} is also a name of ${others.join(" and of ")}`,
-        names: owner ? [] : [{ kind: claim.kind, name: claim.name }],
+        names: [{ kind: claim.kind, name: claim.name }],
       });
     }
   }
@@ -62,6 +66,10 @@ export function collectContributions(plugins: readonly PluginPackage[]): Contrib
 
 export function singular(kind: Kind): string {
   return { exporters: "exporter", captures: "capture strategy", engines: "engine" }[kind];
+}
+
+function withoutManifest({ manifest: _manifest, ...plugin }: PluginPackage): PluginProblem["plugin"] {
+  return plugin;
 }
 
 function describe(plugin: PluginPackage): string {

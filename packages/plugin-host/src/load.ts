@@ -11,11 +11,16 @@ export function findContribution(from: Contributions, kind: Kind, name: string):
   const problem = from.problems.find((one) => one.names.some((other) => other.kind === kind && other.name === name));
   if (problem) {
     throw new MelangeError("plugin", `${singular(kind)} "${name}" cannot be used: ${problem.message}`, {
-      hint: `Repair ${problem.plugin} or uninstall it: melange2 plugins uninstall ${problem.plugin}`,
+      hint: `Repair ${problem.plugin.name} or uninstall it: melange2 plugins uninstall ${problem.plugin.name}`,
     });
   }
   const known = from.all.filter((one) => one.kind === kind).map((one) => one.name);
+  // What a plugin that cannot even be read would have offered, nobody knows.
+  const unread = from.problems.filter(({ names }) => names.length === 0);
   throw new MelangeError("usage", `there is no ${singular(kind)} "${name}"`, {
+    problems: unread.map(({ plugin, message }) => ({
+      message: `the plugin ${plugin.name} cannot be used: ${message}`,
+    })),
     hint: `There is: ${known.join(", ")}. A plugin that brings another is installed with: melange2 plugins install PACKAGE`,
   });
 }

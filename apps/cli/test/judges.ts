@@ -6,6 +6,14 @@ import { promisify } from "node:util";
 
 const call = promisify(execFile);
 
+/** The image's config as skopeo reads it out of a debug archive; rejects where that is no image. */
+export async function configOf(archive: string): Promise<{
+  readonly config: { Env: string[]; WorkingDir: string; User?: string; Labels: Record<string, string> };
+}> {
+  const { stdout } = await call("skopeo", ["inspect", "--config", `oci-archive:${archive}`], { maxBuffer: 1 << 26 });
+  return JSON.parse(stdout);
+}
+
 /** A debug archive unpacked by skopeo and umoci, which judge it on the way: neither is ours. */
 export async function unpackedByOthers(archive: string): Promise<
   AsyncDisposable & {

@@ -1,6 +1,5 @@
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cBuildRoot, corpusRecipes, sourceTarballs } from "@melange2-tooling/fixtures";
 import { fullRun, provided, root } from "@melange2-tooling/services";
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
 import { docker } from "./judges.ts";
@@ -38,44 +37,45 @@ const helloSha256 = "31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0
 interface Software {
   readonly name: string;
   readonly text: string;
+  /** A file that the build makes. */
   readonly program: string;
+  readonly args: readonly string[];
 }
 
 let here: Place;
-let base: string;
-let software: readonly Software[];
 
+beforeAll(async () => {
+  here = await place();
+});
+
+afterAll(async () => {
+  await here[Symbol.asyncDispose]();
+});
+
+/** The recipe and its source folder in place. `always`: not in full runs only. */
 async function prepared(test: TestContext, name: string, always: boolean): Promise<Software> {
   root(test);
   if (!always) fullRun(test);
-  return software.find((one) => one.name === name) ?? test.skip("../shared/corpus is not there");
+  const base = provided(test, "MELANGE2_TEST_C_BUILD_TAR");
+  await cp(provided(test, "MELANGE2_TEST_SOURCES"), join(here.directory, "cache"), { recursive: true });
+  const args = ["--base", base, "--cache-dir", "cache", "--no-network"];
+  if (name === "hello") {
+    await mkdir(join(here.directory, "hello"), { recursive: true });
+    return { name, text: helloRecipe(helloSha256), program: "hello/usr/bin/hello", args };
+  }
+  const corpus = provided(test, "MELANGE2_TEST_CORPUS_RECIPES");
+  await cp(join(corpus, "recipes", "libev"), join(here.directory, "libev"), { recursive: true });
+  return {
+    name,
+    text: await readFile(join(corpus, "recipes", "libev.yaml"), "utf8"),
+    program: "libev/usr/lib/libev.so.4.0.0",
+    args: [...args, "--pipeline-dir", join(corpus, "pipelines")],
+  };
 }
-
-beforeAll(async () => {
-  if (process.getuid?.() !== 0) return;
-  here = await place();
-  base = await cBuildRoot();
-  await cp(await sourceTarballs(), join(here.directory, "cache"), { recursive: true });
-  const corpus = await corpusRecipes();
-  const libev = corpus && (await readFile(join(corpus, "recipes", "libev.yaml"), "utf8"));
-  if (corpus) await cp(join(corpus, "recipes", "libev"), join(here.directory, "libev"), { recursive: true });
-  if (corpus) await cp(join(corpus, "pipelines"), join(here.directory, "pipelines"), { recursive: true });
-  else await mkdir(join(here.directory, "pipelines"));
-  await mkdir(join(here.directory, "hello")); // the source folder: without it, the folder of the recipe would be copied
-  software = [
-    ...(libev ? [{ name: "libev", text: libev, program: "libev/usr/lib/libev.so.4.0.0" }] : []),
-    { name: "hello", text: helloRecipe(helloSha256), program: "hello/usr/bin/hello" },
-  ];
-}, 600_000);
-
-afterAll(async () => {
-  await here?.[Symbol.asyncDispose]();
-});
 
 async function build(recipe: Software, text: string, more: readonly string[] = []) {
   await writeFile(join(here.directory, `${recipe.name}.yaml`), text);
-  const args = ["build", `${recipe.name}.yaml`, "--base", base, "--cache-dir", "cache", "--pipeline-dir", "pipelines"];
-  return here.run([...args, "--no-network", ...more]);
+  return here.run(["build", `${recipe.name}.yaml`, ...recipe.args, ...more]);
 }
 
 /** A step of ours before a `uses` of the recipe. */
@@ -110,7 +110,6 @@ const classic20 = "MELANGE2_TEST_DOCKER20";
 const classic28 = "MELANGE2_TEST_DOCKER28";
 const containerd28 = "MELANGE2_TEST_DOCKER28_CONTAINERD";
 
-/** `always`: not in full runs only. */
 const faults = [
   { recipe: "libev", ...breakConfigure, daemon: classic20, capture: "current-state", always: false },
   { recipe: "libev", ...breakMake("ev.c"), daemon: classic28, capture: "last-good", always: true },

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { busyboxRoot, corpusRecipes } from "@melange2-tooling/fixtures";
+import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program, provided, root } from "@melange2-tooling/services";
 import { describe, expect, it, type TestContext } from "vitest";
 import { counters, type FaultyStep, partialFile, withFault } from "./fault.ts";
@@ -42,8 +42,7 @@ async function inPlace(
   name: string,
 ): Promise<{ here: Place; recipe: string; args: readonly string[] }> {
   root(test);
-  const corpus = await corpusRecipes();
-  if (corpus === undefined) return test.skip("../shared/corpus is not there");
+  const corpus = provided(test, "MELANGE2_TEST_CORPUS_RECIPES");
   const here = await place();
   const recipe = join(here.directory, `${name}.yaml`);
   await cp(join(corpus, "recipes", `${name}.yaml`), recipe);

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
+import { provided } from "@melange2-tooling/services";
 import { describe, expect, test } from "vitest";
-import { corpusFolder } from "../test/corpus-folder.ts";
 import { type CompiledStep, everyStep, workspace } from "./compile-steps.ts";
 import { environmentVariables } from "./environment-request.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
@@ -32,8 +32,7 @@ interface Expected {
   readonly subpackages?: readonly Expected[];
 }
 
-const folder = corpusFolder();
-const sample = !process.env.FULL;
+const sample = process.env.MELANGE2_TEST_FULL !== "1";
 const builtIn = new Set(
   readdirSync(new URL("../pipelines", import.meta.url), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".yaml"))
@@ -41,14 +40,15 @@ const builtIn = new Set(
 );
 
 describe.each(["x86_64", "aarch64"])("real recipes for %s", (arch) => {
-  test(`compile as melange compiles them (${sample ? "every twentieth; all with FULL=1" : "all"})`, {
+  test(`compile as melange compiles them (${sample ? "every twentieth; all in full runs" : "all"})`, {
     timeout: 600_000,
-  }, async ({ skip }) => {
-    skip(!folder, "there is no ../shared/corpus");
-    const all: Record<string, Expected> = JSON.parse(readFileSync(join(folder ?? "", `expected-${arch}.json`), "utf8"));
+  }, async (context) => {
+    const folder = provided(context, "MELANGE2_TEST_CORPUS_RECIPES");
+    const all: Record<string, Expected> = JSON.parse(readFileSync(join(folder, `expected-${arch}.json`), "utf8"));
     const chosen = Object.entries(all).filter((_, index) => !sample || index % 20 === 3);
     expect(chosen.length).toBeGreaterThan(100);
-    for (const [file, expected] of chosen) expect(await compiled(file, arch, expected), file).toEqual(wanted(expected));
+    for (const [file, expected] of chosen)
+      expect(await compiled(folder, file, arch, expected), file).toEqual(wanted(expected));
   });
 });
 
@@ -76,13 +76,13 @@ function wantedRuns(hashes: readonly string[] = [], directories: Readonly<Record
   return hashes.map((hash, index) => [hash, posix.resolve(workspace, directories[index] ?? "")]);
 }
 
-async function compiled(file: string, arch: string, expected: Expected): Promise<unknown> {
+async function compiled(folder: string, file: string, arch: string, expected: Expected): Promise<unknown> {
   const problems = collectProblems();
   const options = {
     file,
-    text: readFileSync(join(folder ?? "", "recipes", file), "utf8"),
+    text: readFileSync(join(folder, "recipes", file), "utf8"),
     arch,
-    pipelines: pipelineDirectories([join(folder ?? "", "pipelines")]),
+    pipelines: pipelineDirectories([join(folder, "pipelines")]),
   };
   const prepared = await prepareRecipe(options, problems);
   const { recipe, pipelines } = prepared;

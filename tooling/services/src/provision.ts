@@ -12,6 +12,8 @@ export interface Provision {
   variables: readonly string[];
   /** Only in full runs (MELANGE2_TEST_FULL=1), for what takes minutes to build. */
   full?: boolean;
+  /** Data that may lie beside a checkout: without it, tests are skipped everywhere, in continuous integration too. */
+  optional?: boolean;
   /** Starts or makes it, with `folder` as its own; an error that says why where this machine cannot. */
   start(folder: string): Promise<Started>;
 }

@@ -66,7 +66,7 @@ export const provisions = {
   },
   "c-build": kept("MELANGE2_TEST_C_BUILD_TAR", cBuildRoot),
   sources: kept("MELANGE2_TEST_SOURCES", sourceTarballs),
-  corpus: kept("MELANGE2_TEST_CORPUS_RECIPES", corpusRecipes),
+  corpus: { ...kept("MELANGE2_TEST_CORPUS_RECIPES", corpusRecipes), optional: true },
   users: {
     variables: ["MELANGE2_TEST_USER_RANGE", "MELANGE2_TEST_USER_PLAIN"],
     start: async () => {

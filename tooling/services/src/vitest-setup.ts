@@ -2,6 +2,7 @@ import { ensurePrograms, type Program } from "@melange2-tooling/machine";
 import type { TestProject } from "vitest/node";
 import { demandOf } from "./demand.ts";
 import { type Missing, onlyInFullRuns, writeMissing } from "./missing.ts";
+import type { Provision } from "./provision.ts";
 import { provisions } from "./provisions.ts";
 import { start } from "./start.ts";
 
@@ -15,8 +16,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   const services = await start(demand.provisions);
   for (const [name, reason] of services.missing) {
-    for (const variable of provisions[name].variables) {
-      missing[variable] = { reason, intended: reason === onlyInFullRuns };
+    const provision: Provision = provisions[name];
+    for (const variable of provision.variables) {
+      missing[variable] = { reason, intended: reason === onlyInFullRuns || provision.optional === true };
     }
   }
   writeMissing(missing);

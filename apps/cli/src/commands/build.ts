@@ -10,7 +10,7 @@ import { runBuild } from "../build/run-build.ts";
 import { readVariables } from "../build/secrets.ts";
 import { calledAs } from "../called-as.ts";
 import { MelangeCommand } from "../command.ts";
-import { discover } from "../discovery.ts";
+import { discover, tellProblems } from "../discovery.ts";
 import { exitCodes } from "../exit-code.ts";
 import { exportFlags, exportRequest, progressFlag, repeatable, requiredArgument } from "../flags.ts";
 import { interruptSignal } from "../interrupt.ts";
@@ -86,6 +86,7 @@ export default class Build extends MelangeCommand {
   ): Promise<BuildReport | { readonly skipped: string }> {
     const where = locations(process.env);
     const contributions = discover(this.config);
+    tellProblems(contributions, onEvent);
     const variables = await readVariables({
       envFiles: flags["env-file"] ?? [],
       plainNames: flags["plain-env"] ?? [],

@@ -1,6 +1,7 @@
 import { isMelangeError } from "@melange2/core";
 import { readyExport } from "../../build/export-request.ts";
 import { DebugCommand } from "../../debug/debug-command.ts";
+import { tellProblems } from "../../discovery.ts";
 import { exitCodes } from "../../exit-code.ts";
 import { buildArgument, exportFlags, exportRequest } from "../../flags.ts";
 import { receiptText } from "../../present/build-text.ts";
@@ -19,7 +20,9 @@ export default class DebugExport extends DebugCommand {
     const subject = { package: name, version: `${version}-r${epoch}`, arch };
     const { onEvent, signal } = this;
     await this.startProgress();
-    const ready = await readyExport(this.contributions, request, subject, { onEvent, signal });
+    const contributions = this.contributions;
+    tellProblems(contributions, onEvent);
+    const ready = await readyExport(contributions, request, subject, { onEvent, signal });
     await using kept = await this.openKept(stored.id);
     try {
       const exported = await kept.export(ready);

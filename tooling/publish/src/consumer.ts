@@ -43,7 +43,7 @@ const compilerOptions = {
 };
 
 /** What a registry would bring comes from the workspace's own installation. */
-async function linkThirdParty({ package: { folder }, unpacked }: Pack): Promise<void> {
+export async function linkThirdParty({ package: { folder }, unpacked }: Pack): Promise<void> {
   const { dependencies = {} } = readManifest(unpacked);
   for (const name of Object.keys(dependencies)) {
     if (/^@melange2\//.test(name)) continue;

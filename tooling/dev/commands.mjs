@@ -33,6 +33,12 @@ export const commands = {
     await buildToRun();
     await sh([...vitest, ...args], { env: { MELANGE2_TEST_FULL: "1" } });
   },
+  async bench(args) {
+    await install();
+    await buildToRun("--filter=melange2");
+    // buildkitd and buildctl are among what only full runs have.
+    await sh([...node, "tooling/bench/src/main.ts", ...args], { env: { MELANGE2_TEST_FULL: "1" } });
+  },
   async build(args) {
     await install();
     await build(args);

@@ -1,0 +1,99 @@
+// Measures the two bounds that the embedded engine is held to, each side by side with what it is compared to, and says whether they are met.
+//   npm run bench [-- --rounds N]
+import { mkdir, mkdtemp, readFile } from "node:fs/promises";
+import { availableParallelism, loadavg, release } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { busyboxRoot, cBuildRoot } from "@melange2-tooling/fixtures";
+import { cacheFolder, isRoot, removeTree } from "@melange2-tooling/machine";
+import { start } from "@melange2-tooling/services";
+import { type Base, baseOf } from "./base.ts";
+import { breakdown } from "./breakdown.ts";
+import { createWorkshop, type FailingBuild, withBuildkit, withMelange2 } from "./failing-build.ts";
+import { formatBreakdown, formatComparison } from "./report.ts";
+import { interleaved } from "./samples.ts";
+import { measureSteps } from "./step-cost.ts";
+
+const bounds = { build: 0.4, step: 1.6 };
+
+const { values } = parseArgs({ options: { rounds: { type: "string", default: "7" } } });
+const rounds = Number(values.rounds);
+if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`--rounds ${values.rounds} is not a number of rounds`);
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/** Why nothing can be measured here; what is not measured counts as not met. */
+function refuse(reason: string): never {
+  say(`not measured, so not met: ${reason}`);
+  process.exit(1);
+}
+
+if (!isRoot()) refuse("buildkitd needs root");
+const services = await start(["buildkit"]);
+const address = process.env.MELANGE2_TEST_BUILDKIT ?? services.env.MELANGE2_TEST_BUILDKIT;
+const buildctl = process.env.MELANGE2_TEST_BUILDCTL ?? services.env.MELANGE2_TEST_BUILDCTL;
+if (address === undefined || buildctl === undefined) refuse(`buildkitd: ${services.missing.get("buildkit")}`);
+
+await mkdir(join(cacheFolder(), "bench"), { recursive: true });
+const folder = await mkdtemp(join(cacheFolder(), "bench/run-"));
+const met: boolean[] = [];
+try {
+  const model = /^model name\s*: (.*)$/m.exec(await readFile("/proc/cpuinfo", "utf8"))?.[1] ?? process.arch;
+  say(`${availableParallelism()} CPUs (${model}), Linux ${release()}, Node ${process.versions.node}, ${rounds} rounds`);
+  say(`load before: ${loadavg()[0]?.toFixed(1)}\n`);
+  const workshop = await createWorkshop(join(folder, "build"));
+  const sides = { ours: withMelange2(workshop), theirs: withBuildkit(workshop, buildctl, address) };
+  const busybox = await busyboxRoot();
+  say("A failing build with the export of its state, uncompressed; seconds");
+  say(
+    "  melange2: one command that builds, fails at step 5 of 6, keeps the state, writes and syncs the archive (current-state)",
+  );
+  say(
+    "  BuildKit: buildctl solves the same steps and fails; buildctl exports the state before the failed step (type=docker,",
+  );
+  say("            compression=uncompressed), whose steps the daemon has just cached. Nobody syncs.");
+  say(
+    "  Both: a cold process each time, the base imported before, no step in any cache. Base: one uncompressed layer.",
+  );
+  await compareBuilds("busybox", await baseOf(busybox.tar, join(folder, "busybox")));
+  await compareBuilds("Debian with a C compiler", await baseOf(await cBuildRoot(), join(folder, "c-build")));
+
+  async function compareBuilds(name: string, base: Base): Promise<void> {
+    const comparison = await measureBuilds(sides, base, name);
+    met.push(comparison.ratio <= bounds.build);
+    say(formatComparison(comparison, { ours: "melange2", theirs: "BuildKit", digits: 2, bound: bounds.build }));
+    say(formatBreakdown(await breakdown(workshop, base, newNonce())));
+  }
+
+  say("A step that does nothing; milliseconds a step, 20 steps a round");
+  say("  engine:   session.run of engine-local, from one state to the next");
+  say("  sh:       the same util-linux chain in a loop, tooling/bench/src/bare-chain.sh");
+  const steps = await measureSteps(busybox, join(folder, "step"), rounds);
+  met.push(steps.ratio <= bounds.step);
+  say(formatComparison(steps, { ours: "engine", theirs: "sh", digits: 1, bound: bounds.step }));
+  say(`load after: ${loadavg()[0]?.toFixed(1)}`);
+} finally {
+  await services.stop();
+  await removeTree(folder);
+}
+process.exitCode = met.every(Boolean) ? 0 : 1;
+
+async function measureBuilds(
+  sides: { readonly ours: FailingBuild; readonly theirs: FailingBuild },
+  base: Base,
+  name: string,
+) {
+  const first = { ours: await sides.ours(base, newNonce()), theirs: await sides.theirs(base, newNonce()) };
+  say(`\n  base: ${name}, ${(base.bytes / 1e6).toFixed(0)} MB`);
+  say(
+    `  first build on it, base imported on the way (no bound): melange2 ${first.ours.toFixed(2)}, BuildKit ${first.theirs.toFixed(2)}`,
+  );
+  return interleaved(rounds, {
+    ours: () => sides.ours(base, newNonce()),
+    theirs: () => sides.theirs(base, newNonce()),
+  });
+}
+
+function newNonce(): string {
+  return `n${process.hrtime.bigint().toString(36)}`;
+}

@@ -1,0 +1,35 @@
+import type { Breakdown } from "./breakdown.ts";
+import type { Comparison } from "./samples.ts";
+
+export interface ComparisonLabels {
+  readonly ours: string;
+  readonly theirs: string;
+  /** Behind the decimal point. */
+  readonly digits: number;
+  /** The largest ratio that is good enough. */
+  readonly bound: number;
+}
+
+/** Raw samples, medians, ratio and verdict. */
+export function formatComparison(comparison: Comparison, { ours, theirs, digits, bound }: ComparisonLabels): string {
+  const row = (cells: readonly string[]) => `  ${cells.map((cell) => cell.padStart(10)).join("")}`;
+  const numbers = (a: number, b: number) => [a.toFixed(digits), b.toFixed(digits), (a / b).toFixed(2)];
+  const verdict = comparison.ratio <= bound ? "met" : "NOT MET";
+  return [
+    row(["round", ours, theirs, "ratio"]),
+    ...comparison.samples.map((sample, index) => row([`${index + 1}`, ...numbers(sample.ours, sample.theirs)])),
+    row(["median", ...numbers(comparison.ours, comparison.theirs)]),
+    `  bound: ${bound.toFixed(2)}  ${verdict}`,
+    "",
+  ].join("\n");
+}
+
+export function formatBreakdown({ phases, memory }: Breakdown): string {
+  const total = phases.reduce((sum, { ms }) => sum + ms, 0);
+  return [
+    "  where the time of one more build goes, ms:",
+    ...phases.map(({ name, ms }) => `  ${ms.toFixed(0).padStart(8)}  ${name}`),
+    `  ${total.toFixed(0).padStart(8)}  in all; at most ${(memory / 2 ** 20).toFixed(0)} MiB of memory`,
+    "",
+  ].join("\n");
+}

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { bytesOf } from "@melange2/oci";
+import { checkManifest } from "@melange2/plugin-host";
 import { captureSuite, exporterSuite, readImageArchive } from "@melange2/testkit";
 import { repositoryRoot, run } from "@melange2-tooling/machine";
 import { describe, expect, test } from "vitest";
@@ -20,18 +21,31 @@ test.each([
   ["writing-an-exporter.md", "apps/cli/template/exporter/test/exporter.test.js", "js"],
   ["writing-an-exporter.md", "apps/cli/test/samples/put.ts", "ts"],
   ["writing-a-capture-strategy.md", "apps/cli/test/samples/again.ts", "ts"],
+  ["writing-a-capture-strategy.md", "apps/cli/test/samples/again.suite.ts", "ts"],
 ])("docs/%s shows %s as it is", (page, file, language) => {
   expect(read("docs", page)).toContain(`\`\`\`${language}\n${read(file)}\`\`\`\n`);
+});
+
+test.each(["writing-an-exporter.md", "writing-a-capture-strategy.md"])("the manifests in docs/%s are right", (page) => {
+  const manifests = [...read("docs", page).matchAll(/```json\n(.*?)```/gs)].map(([, text = ""]) => JSON.parse(text));
+  expect(manifests.length).toBeGreaterThan(0);
+  for (const { oclif, melange2 } of manifests) {
+    expect(oclif).toEqual({});
+    expect(checkManifest(melange2)).toEqual({ manifest: melange2 });
+  }
+});
+
+const nodeTest = (cwd: string, ...files: readonly string[]) =>
+  run([process.execPath, "--conditions=melange2-source", "--test", ...files], { cwd, env: { NODE_OPTIONS: "" } });
+
+test("the suite of a capture strategy runs under node:test", { timeout: 60_000 }, async () => {
+  expect(await nodeTest(join(import.meta.dirname, "samples"), "again.suite.ts")).toMatch(/^. fail 0$/m);
 });
 
 test("the exporter that plugins create writes passes its own test and the type check", {
   timeout: 60_000,
 }, async () => {
-  const tested = await run([process.execPath, "--conditions=melange2-source", "--test"], {
-    cwd: template,
-    env: { NODE_OPTIONS: "" },
-  });
-  expect(tested).toMatch(/^. fail 0$/m);
+  expect(await nodeTest(template)).toMatch(/^. fail 0$/m);
   const sources = ["--customConditions", "melange2-source", "--allowImportingTsExtensions", "--skipLibCheck"];
   const library = ["--lib", "es2024,esnext.disposable,esnext.array"];
   await run(["tsc", "-p", template, ...sources, ...library]);

@@ -31,7 +31,7 @@ export abstract class MelangeCommand extends Command {
 
   protected override async catch(error: Error): Promise<void> {
     if (error instanceof Errors.ExitError) throw error;
-    const shown = isMelangeError(error) ? error : fromOclif(error);
+    const shown = isMelangeError(error) ? error : (reasonOfAbort(error) ?? fromOclif(error));
     if (!shown) {
       process.stderr.write(faultText(error));
       process.exitCode = exitCodes.engine;
@@ -41,6 +41,11 @@ export abstract class MelangeCommand extends Command {
     this.result(errorJson(shown));
     process.exitCode = exitCodeOf(shown.code);
   }
+}
+
+/** Node rejects with an error of its own where it was stopped, and has the signal's reason as its cause. */
+function reasonOfAbort(error: Error): MelangeError | undefined {
+  return error.name === "AbortError" && isMelangeError(error.cause) ? error.cause : undefined;
 }
 
 /** The one place where oclif's errors become ours: what its parser refuses is a usage error. */

@@ -34,12 +34,14 @@ export interface HostFacts {
 const overlayfs = 0x794c7630;
 const nfs = 0x6969;
 
+const platformNames: Readonly<Record<string, string>> = { darwin: "macOS", win32: "Windows" };
+
 /** Everything that is wrong, all at once. */
 export function hostFindings(facts: HostFacts): readonly Finding[] {
   if (facts.platform !== "linux")
     return [
       error(
-        `the embedded engine needs Linux, this is ${facts.platform === "darwin" ? "macOS" : facts.platform}`,
+        `the embedded engine needs Linux, this is ${platformNames[facts.platform] ?? facts.platform}`,
         "use the BuildKit engine with a Linux builder: --engine buildkit --buildkit-addr ADDRESS",
       ),
     ];

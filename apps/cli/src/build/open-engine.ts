@@ -26,17 +26,31 @@ export async function createEngine(
   return factory({ stateDirectory: options.locations.engine(options.name), env: process.env, options: {} });
 }
 
-/** A session of the engine, after its own check: what it lacks ends the command here, before anything is built. */
-export async function openEngine(options: OpenEngineOptions): Promise<EngineSession> {
+/** The engine after its own check: what the host lacks ends the command here, with code `engine`. */
+export async function checkedEngine(options: Omit<OpenEngineOptions, "secrets" | "network">): Promise<Engine> {
   const engine = await createEngine(options);
   const { signal, onEvent } = options;
   const findings = await engine.check({ signal });
   const errors = findings.filter((finding) => finding.severity === "error");
   if (errors.length > 0) throw cannotRun(engine.name, errors);
-  const notice = ({ message, hint }: Finding) => onEvent({ type: "notice", level: "warning", message, hint });
-  findings.forEach(notice);
-  return engine.open({ capture: true, secrets: options.secrets, network: options.network, signal, onFinding: notice });
+  findings.forEach(noticeTo(onEvent));
+  return engine;
 }
+
+export function openSession(
+  engine: Engine,
+  { secrets, network, onEvent, signal }: Pick<OpenEngineOptions, "secrets" | "network" | "onEvent" | "signal">,
+): Promise<EngineSession> {
+  return engine.open({ capture: true, secrets, network, signal, onFinding: noticeTo(onEvent) });
+}
+
+export const openEngine = async (options: OpenEngineOptions): Promise<EngineSession> =>
+  openSession(await checkedEngine(options), options);
+
+const noticeTo =
+  (onEvent: OnEvent) =>
+  ({ message, hint }: Finding): void =>
+    onEvent({ type: "notice", level: "warning", message, hint });
 
 function cannotRun(engine: string, findings: readonly Finding[]): MelangeError {
   return new MelangeError("engine", `the engine "${engine}" cannot run here`, {

@@ -56,11 +56,15 @@ export async function extract(tar: AsyncIterable<Uint8Array>, into: string, sign
   child.stderr.on("data", (chunk: Buffer) => {
     complaints = (complaints + chunk.toString()).slice(-2000);
   });
-  const closed = once(child, "close");
-  await pipeline(tar, child.stdin).catch((error: NodeJS.ErrnoException) => {
+  const sent = pipeline(tar, child.stdin).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
   });
-  const [code] = (await closed) as [number | null];
+  const closed = (once(child, "close") as Promise<[number | null]>).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    complaints = "GNU tar is not on PATH";
+    return [null];
+  });
+  const [[code]] = await Promise.all([closed, sent]);
   if (code === 0) return;
   throw new MelangeError(
     "engine",

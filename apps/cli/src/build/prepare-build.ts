@@ -1,13 +1,22 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type Environment, formatLocation, MelangeError, type OnEvent, type Plan, type Platform } from "@melange2/core";
+import {
+  type Engine,
+  type Environment,
+  formatLocation,
+  MelangeError,
+  type OnEvent,
+  type Plan,
+  type Platform,
+} from "@melange2/core";
 import { composeEnvironment, type MissingPackages, type OnProgress } from "@melange2/environment";
 import { readRecipe } from "@melange2/recipe";
 import { baseEnvironment } from "./base-environment.ts";
 import type { ExportSubject, ReadyExport } from "./export-request.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
 import type { StepVariables } from "./secrets.ts";
+import { refuseUnwritable } from "./writable-folder.ts";
 
 export interface PrepareOptions {
   readonly recipe: string;
@@ -24,14 +33,19 @@ export interface PrepareOptions {
   readonly own: Omit<OwnFiles, "architectures">;
   readonly onEvent: OnEvent;
   readonly signal: AbortSignal;
-  /** What must be refused before a base is opened: the export that was asked for. */
-  readonly beforeEnvironment: (subject: ExportSubject) => Promise<ReadyExport | undefined>;
+  /** Refuses, before a base is opened, what can be refused by then. */
+  readonly beforeEnvironment: (subject: ExportSubject) => Promise<ReadyBuild>;
 }
 
-export interface PreparedBuild {
+export interface ReadyBuild {
+  readonly engine: Engine;
+  /** The export that was asked for. */
+  readonly ready: ReadyExport | undefined;
+}
+
+export interface PreparedBuild extends ReadyBuild {
   readonly plan: Plan;
   readonly environments: Readonly<Record<string, Environment>>;
-  readonly ready: ReadyExport | undefined;
 }
 
 const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> = { x64: "x86_64", arm64: "aarch64" };
@@ -59,7 +73,11 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   }
   const { plan } = compiled;
   const { name, version, epoch } = plan.package;
-  const ready = await options.beforeEnvironment({ package: name, version: `${version}-r${epoch}`, arch: plan.arch });
+  const { engine, ready } = await options.beforeEnvironment({
+    package: name,
+    version: `${version}-r${epoch}`,
+    arch: plan.arch,
+  });
   const sourceDateEpoch = epochOf(process.env.SOURCE_DATE_EPOCH);
   const cacheDirectory = options.basesDirectory;
   const base = await task(onEvent, "open base", (onProgress) =>
@@ -96,11 +114,12 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     environments[key] = composed.environment;
     tellMissing(composed.missingPackages, onEvent);
   }
-  return { plan, environments, ready };
+  return { plan, environments, engine, ready };
 }
 
 async function existing(directory: string): Promise<string> {
   const absolute = resolve(directory);
+  await refuseUnwritable(absolute, "the cache directory", "Give --cache-dir a folder of yours.");
   await mkdir(absolute, { recursive: true });
   return absolute;
 }

@@ -3,11 +3,12 @@ import type { OnEvent } from "@melange2/core";
 import { failureStore } from "@melange2/records";
 import { Flags, type Interfaces } from "@oclif/core";
 import { readyExport } from "../build/export-request.ts";
-import { openEngine } from "../build/open-engine.ts";
+import { checkedEngine, openSession } from "../build/open-engine.ts";
 import { prepareBuild } from "../build/prepare-build.ts";
 import type { BuildReport } from "../build/report.ts";
 import { runBuild } from "../build/run-build.ts";
 import { readVariables } from "../build/secrets.ts";
+import { refuseUnwritable } from "../build/writable-folder.ts";
 import { calledAs } from "../called-as.ts";
 import { MelangeCommand } from "../command.ts";
 import { discover, tellProblems } from "../discovery.ts";
@@ -71,7 +72,7 @@ export default class Build extends MelangeCommand {
       const report = await this.build(args.recipe, flags, progress.onEvent, interrupt.signal);
       progress.end();
       if ("skipped" in report) this.result({ status: "skipped", reason: report.skipped });
-      else this.show(report);
+      else this.show(report, flags.progress !== "rawjson");
     } finally {
       progress.end();
       interrupt.dispose();
@@ -93,6 +94,7 @@ export default class Build extends MelangeCommand {
       secretNames: flags["secret-env"] ?? [],
       env: process.env,
     });
+    await refuseUnwritable(where.state, "melange2's state folder", "Give MELANGE2_STATE_DIR a folder of yours.");
     const store = failureStore(where.builds);
     const outDirectory = resolve(flags["out-dir"]);
     const { failures } = await store.list();
@@ -115,31 +117,25 @@ export default class Build extends MelangeCommand {
       onEvent,
       signal,
       beforeEnvironment: async (subject) => {
-        if (!flags["export-on-failure"]) return undefined;
+        const engine = await checkedEngine({ contributions, name: "local", locations: where, onEvent, signal });
+        await refuseUnwritable(outDirectory, "the output folder", "Give --out-dir a folder of yours.");
+        if (!flags["export-on-failure"]) return { engine, ready: undefined };
         const request = exportRequest(flags, this.asJson);
         const ready = await readyExport(contributions, request, subject, { onEvent, signal });
         const message = `if a step fails, its environment goes to ${ready.prepared.destination}`;
         onEvent({ type: "notice", level: "info", message });
-        return ready;
+        return { engine, ready };
       },
     });
     if ("skipped" in prepared) return prepared;
-    const engine = "local";
-    await using session = await openEngine({
-      contributions,
-      name: engine,
-      locations: where,
-      secrets: variables.secrets,
-      network: flags.network,
-      onEvent,
-      signal,
-    });
+    const { secrets } = variables;
+    await using session = await openSession(prepared.engine, { secrets, network: flags.network, onEvent, signal });
     return await runBuild({
       ...prepared,
-      engine,
+      engine: prepared.engine.name,
       session,
       store,
-      secrets: variables.secrets,
+      secrets,
       network: flags.network,
       toolVersion: this.config.version,
       outDirectory,
@@ -148,8 +144,9 @@ export default class Build extends MelangeCommand {
     });
   }
 
-  private show(report: BuildReport): void {
-    process.stderr.write(buildText(report, calledAs(process.env)));
+  /** `forPeople`: standard error is not a stream of JSON events. */
+  private show(report: BuildReport, forPeople: boolean): void {
+    if (forPeople) process.stderr.write(buildText(report, calledAs(process.env)));
     this.result(report);
     process.exitCode = { built: exitCodes.built, failed: exitCodes.stepFailed, interrupted: exitCodes.interrupted }[
       report.status

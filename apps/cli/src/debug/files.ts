@@ -1,10 +1,9 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { MelangeError, type Snapshot } from "@melange2/core";
+import { readTar, textOf } from "@melange2/oci";
 import { extract } from "../build/output.ts";
 import type { KeptBuild } from "./kept-build.ts";
 
@@ -14,7 +13,9 @@ function inside(kept: KeptBuild, path: string): { directory: string; name: strin
   return { directory: posix.dirname(absolute), name: posix.basename(absolute) };
 }
 
-/** One file's content to `output`. Rejects with `not-found` where it is not there or no file. */
+const mostLinks = 40;
+
+/** One file's content to `output`; links are followed inside the state. Rejects with `not-found` where it is not there or no file. */
 export async function readFileAt(
   kept: KeptBuild,
   at: Snapshot,
@@ -22,15 +23,19 @@ export async function readFileAt(
   output: Writable,
   signal: AbortSignal,
 ): Promise<void> {
-  const { directory, name } = inside(kept, path);
-  const tar = kept.session.read(at, posix.join(directory, name), { signal });
-  const child = spawn("tar", ["-x", "-O", "-f", "-"], { stdio: ["pipe", "pipe", "pipe"], signal });
-  const closed = once(child, "close");
-  const copied = pipeline(child.stdout, output, { end: false });
-  await pipeline(tar, child.stdin).catch(ignoreClosed);
-  await copied;
-  const [code] = (await closed) as [number | null];
-  if (code !== 0) throw noSuchFile(path, kept);
+  let { directory, name } = inside(kept, path);
+  for (let links = 0; links <= mostLinks; links += 1) {
+    const file = posix.join(directory, name);
+    for await (const { header, body } of readTar(kept.session.read(at, file, { signal }))) {
+      if (header.type === "file") return pipeline(body, output, { end: false }).catch(ignoreClosed);
+      if (header.type !== "symlink") throw noFile(file, header.type);
+      const target = posix.resolve(directory, textOf(header.linkname));
+      directory = posix.dirname(target);
+      name = posix.basename(target);
+      break;
+    }
+  }
+  throw noFile(path, "link that leads in a circle");
 }
 
 /** Copies a file or folder out, complete or not at all; gives the path it has now. An existing file is not overwritten. */
@@ -63,8 +68,15 @@ export async function copyOut(
   return target;
 }
 
+/** A reader that has seen enough is no fault. */
 function ignoreClosed(error: NodeJS.ErrnoException): void {
   if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
+}
+
+function noFile(path: string, kind: string): MelangeError {
+  return new MelangeError("not-found", `${path} is a ${kind}, not a file`, {
+    hint: "Copy it out as a whole: melange2 debug cp",
+  });
 }
 
 function noSuchFile(path: string, kept: KeptBuild): MelangeError {

@@ -33,7 +33,13 @@ export interface Place extends AsyncDisposable {
 /** A place to call melange2 in, apart from everything else on this machine. `user`: who calls it, where root tests for others. */
 export async function place(user?: string): Promise<Place> {
   const directory = await mkdtemp(join(tmpdir(), "melange2-test-"));
-  const env = { ...process.env, MELANGE2_STATE_DIR: join(directory, "state"), CI: "", npm_lifecycle_event: undefined };
+  const own = {
+    MELANGE2_STATE_DIR: join(directory, "state"),
+    CI: "",
+    npm_lifecycle_event: undefined,
+    NODE_ENV: undefined,
+  };
+  const env: NodeJS.ProcessEnv = { ...process.env, ...own };
   const become: string[] = [];
   if (user !== undefined) {
     const [, , uid, gid, , home] = execFileSync("getent", ["passwd", user], { encoding: "utf8" }).split(":");

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import {
@@ -53,6 +53,7 @@ const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> 
 /** From flags to something that can run; `skipped`: why there is nothing to build, which is no error. */
 export async function prepareBuild(options: PrepareOptions): Promise<PreparedBuild | { readonly skipped: string }> {
   const { onEvent, signal, variables } = options;
+  options.pipelineDirectories.forEach(refuseMissing);
   const compiled = await readRecipe(options.recipe, {
     arch: options.arch ?? hostArchitectures[process.arch] ?? process.arch,
     pipelineDirectories: options.pipelineDirectories,
@@ -115,6 +116,14 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     tellMissing(composed.missingPackages, onEvent);
   }
   return { plan, environments, engine, ready };
+}
+
+/** A folder that is not there would be searched in vain, and the built-in pipeline of the same name taken instead. */
+function refuseMissing(pipelineDirectory: string): void {
+  if (statSync(pipelineDirectory, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new MelangeError("usage", `--pipeline-dir ${pipelineDirectory} is not a folder`, {
+    hint: "Give the folder that the names in `uses` are relative to.",
+  });
 }
 
 async function existing(directory: string): Promise<string> {

@@ -8,7 +8,7 @@ import { DebugCommand } from "../../debug/debug-command.ts";
 export default class DebugPrune extends DebugCommand {
   static override summary = "Forget a failed build and free its state";
   static override args = { build: Args.string({ description: "Id, or its beginning", ignoreStdin: true }) };
-  static override flags = { all: Flags.boolean({ description: "Every kept build" }) };
+  static override flags = { all: Flags.boolean({ description: "Every kept build", default: false }) };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(DebugPrune);

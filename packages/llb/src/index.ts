@@ -26,4 +26,5 @@ export {
   type SourceOptions,
 } from "./source.ts";
 export { type State, scratch } from "./state.ts";
+export { unmarshal } from "./unmarshal.ts";
 export type { Platform, ProgressGroup, Vertex, VertexOptions } from "./vertex.ts";

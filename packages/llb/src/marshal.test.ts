@@ -7,6 +7,7 @@ import { DefinitionSchema, OpSchema } from "./gen/ops_pb.ts";
 import { marshal } from "./marshal.ts";
 import { image, local } from "./source.ts";
 import { type State, scratch } from "./state.ts";
+import { unmarshal } from "./unmarshal.ts";
 import { sha256 } from "./vertex.ts";
 
 const base = image("alpine");
@@ -89,5 +90,30 @@ describe("marshal", () => {
       "exec.validexitcode",
     ]);
     expect(state.vertex?.inputs[0]?.capabilities).toEqual(["source.local", "source.local.sharedkeyhint"]);
+  });
+});
+
+describe("unmarshal", () => {
+  it("gives the state that was marshalled: the same bytes, and the same graph on top of it", () => {
+    const mounts = [{ type: "bind", target: "/out", from: scratch }] as const;
+    const options = { name: "named", description: { a: "1" }, ignoreCache: true, mounts };
+    const platform = { os: "linux", architecture: "arm64", variant: "v8" };
+    const made = exec(image("alpine", { platform }), { args: ["sh", "-c", "true"], ...options });
+    for (const state of [base, run(base, "one").root, made.root, made.mount("/out"), merge([made.root, base])]) {
+      const again = unmarshal(marshal(state).bytes);
+      expect(Buffer.from(marshal(again).bytes).equals(marshal(state).bytes)).toBe(true);
+      expect(again.output).toBe(state.output);
+      expect(run(again, "on").root.vertex?.digest).toBe(run(state, "on").root.vertex?.digest);
+    }
+  });
+
+  it("refuses what is no definition", () => {
+    for (const bytes of [
+      new Uint8Array(),
+      Buffer.from("no definition"),
+      marshal(run(base, "x").root).bytes.slice(0, 90),
+    ]) {
+      expect(() => unmarshal(bytes)).toThrow(/^unmarshal: this is no definition/);
+    }
   });
 });

@@ -25,8 +25,10 @@ export interface CacheMount {
   readonly id: string;
   /** shared: several writers at once; private: a new one for a second writer; locked: the second writer waits. */
   readonly sharing?: "shared" | "private" | "locked";
-  /** What it holds when it is new. */
+  /** What it holds when it is new, and whose it is. Another state makes another directory, whatever the id. */
   readonly from?: State;
+  /** The absolute path in `from` that is taken; all of it by default. */
+  readonly selector?: string;
 }
 
 /** A file whose content the client's session gives when the exec runs. Neither snapshot nor cache key holds it. */
@@ -85,6 +87,7 @@ export function marshalMount(mount: Mount, input: (state: State) => number, outp
       return create(MountSchema, {
         ...common,
         input: mount.from === undefined ? -1 : input(mount.from),
+        selector: mount.selector === undefined ? "" : absolutePath(`exec, cache ${mount.target}`, mount.selector),
         mountType: MountType.CACHE,
         cacheOpt: { ID: mount.id, sharing: sharingModes[mount.sharing ?? "shared"] },
       });
@@ -114,7 +117,11 @@ export function mountCapabilities(mount: Mount): readonly string[] {
     case "bind":
       return ["exec.mount.bind", ...(mount.selector === undefined ? [] : ["exec.mount.selector"])];
     case "cache":
-      return ["exec.mount.cache", "exec.mount.cache.sharing"];
+      return [
+        "exec.mount.cache",
+        "exec.mount.cache.sharing",
+        ...(mount.selector === undefined ? [] : ["exec.mount.selector"]),
+      ];
     case "secret":
       return ["exec.mount.secret"];
     case "tmpfs":

@@ -24,6 +24,8 @@ export interface Place extends AsyncDisposable {
     args: readonly string[],
     options?: { env?: NodeJS.ProcessEnv },
   ): Promise<{ code: number | null; value: unknown; stderr: string }>;
+  /** Runs a line of the shell, such as a command that was printed to be pasted. */
+  shell(line: string): Promise<Ended>;
   /** Starts the program; its streams are pipes. */
   start(args: readonly string[], env?: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams;
   /** The same for any other command, as the user who calls melange2 here. */
@@ -52,30 +54,16 @@ export async function place(user?: string): Promise<Place> {
     return spawn(first, rest, { cwd: directory, env: { ...env, ...extra } });
   };
   const start: Place["start"] = (args, extra) => spawnHere([process.execPath, program, ...args], extra);
-
-  async function run(
-    args: readonly string[],
-    options: { env?: NodeJS.ProcessEnv; input?: string } = {},
-  ): Promise<Ended> {
-    const child = start(args, options.env);
-    const stdout: Buffer[] = [];
-    let stderr = "";
-    child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => {
-      stderr += chunk.toString();
-    });
-    child.stdin.end(options.input ?? "");
-    const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
-    return { code, signal, stdout: Buffer.concat(stdout), stderr };
-  }
+  const run: Place["run"] = (args, { env: extra, input } = {}) => ended(start(args, extra), input);
 
   return {
     directory,
     env,
     run,
+    shell: (line) => ended(spawnHere(["/bin/sh", "-c", line])),
     async json(args, options) {
-      const ended = await run([...args, "--json"], options);
-      return { code: ended.code, value: JSON.parse(ended.stdout.toString()), stderr: ended.stderr };
+      const { code, stdout, stderr } = await run([...args, "--json"], options);
+      return { code, value: JSON.parse(stdout.toString()), stderr };
     },
     start,
     spawn: spawnHere,
@@ -84,4 +72,17 @@ export async function place(user?: string): Promise<Place> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function ended(child: ChildProcessWithoutNullStreams, input = ""): Promise<Ended> {
+  const stdout: Buffer[] = [];
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  child.stdin.on("error", () => {}); // A program need not read it.
+  child.stdin.end(input);
+  const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout: Buffer.concat(stdout), stderr };
 }

@@ -22,7 +22,7 @@ function expectRefusal(ended: Ended, code: number, says: RegExp): void {
   expect(ended.code, ended.stderr).toBe(code);
   expect(ended.stderr).toMatch(/^melange2: error: .*\n(?: {2}.*\n)*$/);
   expect(ended.stderr).toMatch(/\n {2}hint: .{10}/);
-  expect(ended.stderr).not.toMatch(/^\s+at /m);
+  expect(ended.stderr).not.toMatch(/^ {4}at /m);
   expect(ended.stdout.toString()).toBe("");
 }
 

@@ -53,10 +53,8 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
   const { unit, index } = failedUnit(stored);
   const step = unit.steps[index];
   if (!step) throw new TypeError("the stored plan lacks the failed step");
-  const secrets = secretsFromEnv(
-    [...new Set(stored.plan.units.flatMap((one) => one.steps.flatMap((s) => s.secretEnv)))],
-    process.env,
-  );
+  const secretNames = [...new Set(stored.plan.units.flatMap((one) => one.steps.flatMap((s) => s.secretEnv)))];
+  const secrets = secretsFromEnv(secretNames, process.env);
   const session = await openEngine({
     ...options,
     name: stored.states.engine,
@@ -91,6 +89,7 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
       };
     },
     async export(ready) {
+      if (!ready.allowSecrets) refuseUnsearchable(secretNames.filter((name) => !secrets.names.includes(name)));
       const { capture, receipt } = await exportFailure({ ...common, ...ready });
       await store.addExport(stored.id, {
         at: new Date().toISOString(),
@@ -103,6 +102,14 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
+}
+
+/** Values are not kept, and a state cannot be searched for a value that nobody tells. */
+function refuseUnsearchable(missing: readonly string[]): void {
+  if (missing.length === 0) return;
+  throw new MelangeError("usage", `the state cannot be searched for secrets that are not set: ${missing.join(", ")}`, {
+    hint: "Set them in your environment as they were for the build, or add --export-allow-secrets.",
+  });
 }
 
 function failedUnit(stored: StoredFailure): { unit: Unit; index: number } {

@@ -1,0 +1,82 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { busyboxRoot } from "@melange2-tooling/fixtures";
+import { program } from "@melange2-tooling/services";
+import { describe, expect, it } from "vitest";
+import { configOf } from "./judges.ts";
+import { place } from "./melange2.ts";
+import { ownRecipe } from "./own-recipe.ts";
+
+const token = "t0ken-of-the-env-file";
+const own = "s3cret-of-the-environment";
+const values = [token, own];
+const secrets = { API_TOKEN: token, MINE: own };
+
+/** A place with an env file, a recipe of ours, and the words that build it with both kinds of secrets. */
+async function withSecrets(script: string) {
+  const here = await place();
+  await mkdir(join(here.directory, "source"));
+  await writeFile(join(here.directory, "source/red.yaml"), ownRecipe("red", [script]));
+  await writeFile(join(here.directory, "env"), `API_TOKEN=${token}\nPLAIN=open\nSORT_KEY=name\n`);
+  const variables = ["--env-file=env", "--plain-env=SORT_KEY", "--secret-env=MINE"];
+  const exporting = ["--export-on-failure", "--export-path=debug.tar", "--export-compression=none"];
+  const args = ["build", "source/red.yaml", "--base", (await busyboxRoot()).tar, ...variables, ...exporting];
+  return { here, failed: await here.run([...args, "--progress=plain"], { env: { MINE: own } }) };
+}
+
+describe("secrets of a step", () => {
+  it.concurrent("are there, and stay out of log, record, image and everything that is kept", async (test) => {
+    program(test, "skopeo");
+    const told = 'echo "it is $API_TOKEN and $MINE"; echo "$API_TOKEN" | sha256sum';
+    const { here, failed } = await withSecrets(`${told}; test "$PLAIN,$SORT_KEY" = open,name && exit 7`);
+    await using _ = here;
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain("   1| it is *** and ***\n");
+    const { config } = await configOf(join(here.directory, "debug.tar"));
+    expect(config.Env).toEqual(expect.arrayContaining(["PLAIN=open", "SORT_KEY=name"]));
+    expect(config.Env.filter((one) => /^(API_TOKEN|MINE)=/.test(one))).toEqual([]);
+    const archive = await readFile(join(here.directory, "debug.tar"));
+    for (const value of values) {
+      expect(failed.stderr).not.toContain(value);
+      expect(archive.includes(value)).toBe(false);
+      expect(await here.shell(`grep -r -a -l -F ${value} state`)).toMatchObject({ code: 1, stdout: Buffer.from("") });
+    }
+  });
+
+  it.concurrent("are needed again to run it again", async () => {
+    const { here } = await withSecrets(
+      'test "$API_TOKEN,$MINE" = t0ken-of-the-env-file,s3cret-of-the-environment && exit 7',
+    );
+    await using _ = here;
+    const without = await here.run(["debug", "rerun"], { env: { MINE: own } });
+    expect(without.code).toBe(2);
+    expect(without.stderr).toContain("needs secrets that are not set: API_TOKEN\n");
+    expect((await here.run(["debug", "rerun"], { env: secrets })).code).toBe(7);
+  });
+
+  it.concurrent("in a file of the state refuse its export, now and later, until they are allowed", async () => {
+    const { here, failed } = await withSecrets('mkdir deep; echo "x$MINE" > deep/leaked; exit 7');
+    await using _ = here;
+    const archive = join(here.directory, "debug.tar");
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain("the export (tarball) failed: a secret's value would be in the image, in 1 file");
+    expect(failed.stderr).toContain("/home/build/deep/leaked");
+
+    const exporting = ["debug", "export", "--export-path=debug.tar"];
+    const unsearchable = await here.run(exporting, { env: { API_TOKEN: token } });
+    expect(unsearchable.code).toBe(2);
+    expect(unsearchable.stderr).toContain("cannot be searched for secrets that are not set: MINE");
+    expect((await here.run(exporting, { env: secrets })).code).toBe(4);
+    expect(existsSync(archive)).toBe(false);
+
+    // As it was before the step, the state holds none.
+    expect((await here.run([...exporting, "--capture=last-good"], { env: secrets })).code).toBe(0);
+
+    const allowed = await here.run(["debug", "export", "--export-path=-", "--export-compression=none"], {
+      env: { ...secrets, MELANGE2_EXPORT_ALLOW_SECRETS: "true" },
+    });
+    expect(allowed.code, allowed.stderr).toBe(0);
+    expect([`x${own}`, '"secretsAllowed"'].map((piece) => allowed.stdout.includes(piece))).toEqual([true, true]);
+  });
+});

@@ -46,7 +46,8 @@ export interface MemoryRegistry extends AsyncDisposable {
 
 /**
  * Starts a registry that follows the OCI distribution specification for sha256: pull, push, mount, ranges, tags and deletion.
- * Left out: sha512, referrers, the catalogue, cross-origin requests.
+ * Left out: sha512, referrers, tags given while a manifest is put by digest, manifests whose parts are elsewhere, the catalogue,
+ * cross-origin requests.
  */
 export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): Promise<MemoryRegistry> {
   const store = createStore();

@@ -26,6 +26,15 @@ export async function deliverArchive(
       await sink.write(chunk);
     },
     close: () => sink.close(),
+    ...(sink.appendFile && {
+      appendFile: async (path, see) => {
+        if (signal.aborted) throw interrupted();
+        await sink.appendFile?.(path, (piece) => {
+          if (signal.aborted) throw interrupted();
+          see(piece);
+        });
+      },
+    }),
   };
   try {
     if (signal.aborted) throw interrupted();

@@ -1,4 +1,5 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -143,20 +144,63 @@ test("an export that is killed leaves nothing under the name", async () => {
   expect(await readdir(folder)).toContain("debug.tar");
 });
 
-test("a full disk is an export error with a hint, and leaves nothing", async (context) => {
+/** An image whose engine hands the archive over as these files. */
+function imageOfFiles(...files: readonly string[]): { readonly image: DebugImage; readonly seen: () => Buffer } {
+  const pieces: Buffer[] = [];
+  const random = randomDebugImage();
+  const image: DebugImage = {
+    ...random,
+    async deliver(target) {
+      if (target.kind !== "archive") return undefined;
+      await target.sink.write(Buffer.from("begin"));
+      for (const file of files) await target.sink.appendFile?.(file, (piece) => pieces.push(Buffer.from(piece)));
+      await target.sink.write(Buffer.from("end"));
+      await target.sink.close();
+      return { imageId: `sha256:${"0".repeat(64)}`, bytes: 0 };
+    },
+  };
+  return { image, seen: () => Buffer.concat(pieces) };
+}
+
+test("files that the engine has are appended whole, between what it writes", async () => {
   const folder = await folderOfItsOwn();
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]);
-  if (mounted.status !== 0) return context.skip("mounting a small filesystem needs root");
-  try {
-    await expect(exported(join(folder, "debug.tar"), randomDebugImage({ bytes: 400_000 }))).rejects.toMatchObject({
-      code: "export",
-      hint: expect.stringContaining("space"),
-    });
-    expect(await readdir(folder)).toEqual([]);
-  } finally {
-    execFileSync("umount", [folder]);
-  }
+  const contents = [randomBytes(700_001), Buffer.alloc(0), randomBytes(256 * 1024), randomBytes(1)];
+  const files = contents.map((_, index) => join(folder, `${index}`));
+  for (const [index, file] of files.entries()) await writeFile(file, contents[index] as Buffer);
+  const { image, seen } = imageOfFiles(...files);
+  await exported(join(folder, "debug.tar"), image);
+  const whole = Buffer.concat([Buffer.from("begin"), ...contents, Buffer.from("end")]);
+  expect((await readFile(join(folder, "debug.tar"))).equals(whole)).toBe(true);
+  expect(seen().equals(Buffer.concat(contents))).toBe(true);
 });
+
+test("a file that the engine lost is an export error, and leaves nothing", async () => {
+  const folder = await folderOfItsOwn();
+  const { image } = imageOfFiles(join(folder, "gone"));
+  await expect(exported(join(folder, "debug.tar"), image)).rejects.toMatchObject({ code: "export" });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test.for(["chunks", "files"])(
+  "a full disk is an export error with a hint, and leaves nothing: %s",
+  async (how, context) => {
+    const folder = await folderOfItsOwn();
+    const large = join(await folderOfItsOwn(), "large");
+    await writeFile(large, Buffer.alloc(400_000));
+    const image = how === "files" ? imageOfFiles(large).image : randomDebugImage({ bytes: 400_000 });
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]);
+    if (mounted.status !== 0) return context.skip("mounting a small filesystem needs root");
+    try {
+      await expect(exported(join(folder, "debug.tar"), image)).rejects.toMatchObject({
+        code: "export",
+        hint: expect.stringContaining("space"),
+      });
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
+      execFileSync("umount", [folder]);
+    }
+  },
+);
 
 test("a read-only folder is refused before the build", async (context) => {
   const folder = await folderOfItsOwn();

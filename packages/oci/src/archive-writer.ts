@@ -1,6 +1,6 @@
 import { abortable, type ByteSink, type Bytes, bytesOf, type StringMap } from "./bytes.ts";
 import { type Descriptor, descriptorOf, type ManifestDescriptor } from "./descriptor.ts";
-import { type Digest, digestOf, hexOf, verified } from "./digest.ts";
+import { type Digest, digestOf, hexOf, verified, verifier } from "./digest.ts";
 import { OciError } from "./error.ts";
 import { parseImageConfig } from "./image-config.ts";
 import type { Blob } from "./layer.ts";
@@ -8,7 +8,7 @@ import { buildIndex, buildManifest } from "./manifest.ts";
 import { mediaTypes } from "./media-type.ts";
 import { familiarReference, formatReference, parseReference, type Reference } from "./reference.ts";
 import { type TarInput, tarHeader } from "./tar-entry.ts";
-import { writeTar } from "./tar-writer.ts";
+import { encodeEntries, encodeTarHeader, tarEnd, tarPadding } from "./tar-writer.ts";
 
 export interface ArchiveSpec {
   /** An image config, as `buildImageConfig` makes it. */
@@ -34,18 +34,41 @@ export interface WrittenArchive {
  * Writes one tar that is an OCI archive and a docker archive at once, over the same blobs: every `docker load` since 20.10, podman, skopeo and
  * containerd take it (zstd layers: not Docker 20.10). One pass, nothing seeks; the index comes first, a blob that several layers share only once. The same spec gives the same
  * bytes. Closes the sink when all is written, and only then. Layer blobs are verified on their way: rejects with `digest-mismatch` or
- * `size-mismatch`; with `invalid` for a name that is none or a config of another number of layers.
+ * `size-mismatch`; with `invalid` for a name that is none or a config of another number of layers. A sink that takes files gets blobs as files.
  */
 export async function writeArchive(sink: ByteSink, spec: ArchiveSpec): Promise<WrittenArchive> {
   const archive = describe(spec);
   let written = 0;
-  for await (const chunk of abortable(writeTar(archive.entries), spec.signal)) {
-    await sink.write(chunk);
+  const count = (chunk: Uint8Array): void => {
     written += chunk.length;
     spec.onProgress?.(Math.min(written, archive.total), archive.total);
+  };
+  const write = async (chunk: Uint8Array): Promise<void> => {
+    await sink.write(chunk);
+    count(chunk);
+  };
+  const appendFile = sink.appendFile?.bind(sink);
+  for (const { blob, ...entry } of archive.entries) {
+    if (appendFile && blob?.file !== undefined) {
+      const check = verifier(blob.descriptor, `blob ${blob.descriptor.digest}`);
+      await write(encodeTarHeader(entry.header));
+      await appendFile(blob.file, (piece) => {
+        spec.signal?.throwIfAborted();
+        check.update(piece);
+        count(piece);
+      });
+      check.end();
+      await write(tarPadding(entry.header.size));
+    } else for await (const chunk of abortable(encodeEntries([entry]), spec.signal)) await write(chunk);
   }
+  await write(tarEnd);
   await sink.close();
   return { imageId: archive.imageId, manifest: archive.manifest, bytes: written };
+}
+
+/** `blob`: what the body comes from, if it does. */
+interface ArchiveEntry extends TarInput {
+  readonly blob?: Blob;
 }
 
 /** The file `oci-layout`. */
@@ -103,7 +126,7 @@ function describe(spec: ArchiveSpec) {
     memoryFile("manifest.json", new TextEncoder().encode(JSON.stringify(docker))),
   ];
   const directories = ["blobs", "blobs/sha256"].map((name) => ({ header: tarHeader({ name, type: "directory" }) }));
-  const entries: readonly TarInput[] = [...files, ...directories, ...[...blobs.values()].map(blobEntry)];
+  const entries: readonly ArchiveEntry[] = [...files, ...directories, ...[...blobs.values()].map(blobEntry)];
   return { entries, imageId, manifest: descriptor, total: tarSize(entries) };
 }
 
@@ -122,12 +145,13 @@ function memoryFile(name: string, body: Uint8Array): TarInput {
   return { header: tarHeader({ name, type: "file", size: body.length }), body };
 }
 
-function blobEntry(blob: Blob): TarInput {
+function blobEntry(blob: Blob): ArchiveEntry {
   const { digest, size } = blob.descriptor;
   async function* body(): Bytes {
     yield* verified(blob.open(), blob.descriptor, `blob ${digest}`);
   }
   return {
+    blob,
     header: tarHeader({ name: blobPath(digest), type: "file", size }),
     body: { [Symbol.asyncIterator]: () => body()[Symbol.asyncIterator]() },
   };

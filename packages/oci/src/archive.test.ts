@@ -143,6 +143,40 @@ describe("one archive for every loader", () => {
     expect(calls).toEqual([]);
   });
 
+  test("a sink that takes files gets blobs as files, and the archive has the same bytes", async () => {
+    const { path, image, directory } = await written("gzip");
+    const layers = await blobsOf(image, "gzip", directory);
+    const chunks: Uint8Array[] = [];
+    const files: string[] = [];
+    const sink = {
+      write: async (chunk: Uint8Array) => void chunks.push(chunk),
+      close: async () => {},
+      async appendFile(file: string, see: (piece: Uint8Array) => void) {
+        files.push(file);
+        const content = readFileSync(file);
+        for (const piece of [content.subarray(0, 7), content.subarray(7)]) see(piece);
+        chunks.push(content);
+      },
+    };
+    const seen: number[] = [];
+    const spec = { config: image.config, names: ["debug:failed"], onProgress: (done: number) => seen.push(done) };
+    const { bytes } = await writeArchive(sink, { ...spec, layers });
+    expect(Buffer.concat(chunks).equals(readFileSync(path))).toBe(true);
+    expect(files).toEqual(layers.map(({ file }) => file));
+    expect(seen.at(-1)).toBe(bytes);
+
+    const file = layers[0]?.file ?? "";
+    const content = readFileSync(file);
+    for (const [damaged, code] of [
+      [Buffer.from(content).fill(1, 0, 4), "digest-mismatch"],
+      [content.subarray(1), "size-mismatch"],
+      [Buffer.concat([content, content]), "size-mismatch"],
+    ] as const) {
+      writeFileSync(file, damaged);
+      await expect(writeArchive(sink, { ...spec, layers })).rejects.toMatchObject({ code });
+    }
+  });
+
   test("an abort stops it", async () => {
     const { image, directory } = await written("none");
     const layers = await blobsOf(image, "none", directory);

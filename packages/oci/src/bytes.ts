@@ -7,6 +7,11 @@ export type Bytes = AsyncIterable<Uint8Array>;
 export interface ByteSink {
   write(chunk: Uint8Array): Promise<void>;
   close(): Promise<void>;
+  /**
+   * Appends a file of this machine, from its beginning to its end, for sinks that do so for less than chunk by chunk. `see` is called with
+   * each piece in order, to look at it during the call only; what it throws ends the writing. Callers do without where it is absent.
+   */
+  appendFile?(path: string, see: (piece: Uint8Array) => void): Promise<void>;
 }
 
 export type StringMap = Readonly<Record<string, string>>;

@@ -65,29 +65,43 @@ export async function digestOfBytes(bytes: Bytes): Promise<{ readonly digest: Di
   return sum.result();
 }
 
+export interface ExpectedContent {
+  readonly digest: Digest;
+  readonly size?: number | undefined;
+}
+
 /**
  * Passes bytes on and checks them against what was promised. Rejects with `size-mismatch` as soon as too much came or at an early end,
  * with `digest-mismatch` at the end: whoever keeps the bytes must not use them before the stream has ended.
  */
-export async function* verified(
-  bytes: Bytes,
-  expected: { readonly digest: Digest; readonly size?: number | undefined },
-  what: string,
-): Bytes {
-  const sum = digester();
-  let size = 0;
+export async function* verified(bytes: Bytes, expected: ExpectedContent, what: string): Bytes {
+  const check = verifier(expected, what);
   for await (const chunk of bytes) {
-    size += chunk.length;
-    if (expected.size !== undefined && size > expected.size)
-      throw new OciError("size-mismatch", `${what} is longer than the ${expected.size} bytes announced`, corruptHint);
-    sum.update(chunk);
+    check.update(chunk);
     yield chunk;
   }
-  if (expected.size !== undefined && size < expected.size)
-    throw new OciError("size-mismatch", `${what} ends after ${size} of ${expected.size} bytes`, corruptHint);
-  const { digest } = sum.result();
-  if (digest !== expected.digest)
-    throw new OciError("digest-mismatch", `${what} should be ${expected.digest} but is ${digest}`, corruptHint);
+  check.end();
+}
+
+/** The same check for bytes that come by calls: `update` throws as soon as too much came, `end` when they are not what was promised. */
+export function verifier(expected: ExpectedContent, what: string): { update(chunk: Uint8Array): void; end(): void } {
+  const sum = digester();
+  let size = 0;
+  return {
+    update(chunk) {
+      size += chunk.length;
+      if (expected.size !== undefined && size > expected.size)
+        throw new OciError("size-mismatch", `${what} is longer than the ${expected.size} bytes announced`, corruptHint);
+      sum.update(chunk);
+    },
+    end() {
+      if (expected.size !== undefined && size < expected.size)
+        throw new OciError("size-mismatch", `${what} ends after ${size} of ${expected.size} bytes`, corruptHint);
+      const { digest } = sum.result();
+      if (digest !== expected.digest)
+        throw new OciError("digest-mismatch", `${what} should be ${expected.digest} but is ${digest}`, corruptHint);
+    },
+  };
 }
 
 const corruptHint = "The content is damaged or was changed: fetch or make it again.";

@@ -22,6 +22,8 @@ export interface Layer {
 /** A blob and where its bytes are. `open` opens anew each time. */
 export interface Blob {
   readonly descriptor: Descriptor;
+  /** The file that holds these bytes and no others, where there is one. */
+  readonly file?: string;
   open(): Bytes;
 }
 
@@ -120,7 +122,7 @@ export async function compressLayer(
 
 /** The blob in a file that {@link compressLayer} wrote. */
 export function blobFromFile(path: string, descriptor: Descriptor): Blob {
-  return { descriptor, open: () => readFileBytes(path) };
+  return { descriptor, file: path, open: () => readFileBytes(path) };
 }
 
 /** A blob in memory. */

@@ -18,6 +18,14 @@ import { encodePax, formatTime, xattrRecords } from "./tar-pax.ts";
 export async function* writeTar(
   entries: AsyncIterable<TarInput> | Iterable<TarInput>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* encodeEntries(entries);
+  yield tarEnd;
+}
+
+/** What `writeTar` writes, without the end: more entries may follow. */
+export async function* encodeEntries(
+  entries: AsyncIterable<TarInput> | Iterable<TarInput>,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const out = gatherer();
   for await (const { header, body } of entries) {
     for (const chunk of out.add(encodeTarHeader(header))) yield chunk;
@@ -35,10 +43,15 @@ export async function* writeTar(
       }
       if (written !== header.size) throw sizeMismatch(header, written);
     }
-    for (const chunk of out.add(zeros.subarray(0, paddingOf(written)))) yield chunk;
+    for (const chunk of out.add(tarPadding(written))) yield chunk;
   }
-  for (const chunk of out.add(zeros)) yield chunk;
-  yield out.rest();
+  const rest = out.rest();
+  if (rest.length > 0) yield rest;
+}
+
+/** What follows a body of this size. */
+export function tarPadding(size: number): Uint8Array {
+  return tarEnd.subarray(0, paddingOf(size));
 }
 
 /** A whole tar in memory, for small ones. */
@@ -46,9 +59,9 @@ export function tarOf(entries: Iterable<{ readonly header: TarHeader; readonly b
   const pieces: Uint8Array[] = [];
   for (const { header, body = nothing } of entries) {
     if (body.length !== header.size) throw sizeMismatch(header, body.length);
-    pieces.push(encodeTarHeader(header), body, zeros.subarray(0, paddingOf(body.length)));
+    pieces.push(encodeTarHeader(header), body, tarPadding(body.length));
   }
-  return Buffer.concat([...pieces, zeros]);
+  return Buffer.concat([...pieces, tarEnd]);
 }
 
 /** The header blocks of one entry: an extended header where needed, then the plain one. */
@@ -82,7 +95,8 @@ const typeBytes: Readonly<Record<TarEntryType, string>> = {
 };
 
 const nothing = new Uint8Array(0);
-const zeros = new Uint8Array(2 * blockSize);
+/** Two blocks of zeros. */
+export const tarEnd: Uint8Array = new Uint8Array(2 * blockSize);
 
 type Records = (readonly [ByteString, ByteString | Uint8Array])[];
 

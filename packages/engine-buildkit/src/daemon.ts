@@ -1,0 +1,16 @@
+import type { BlobStore } from "@melange2/buildkit-client";
+import type { DebugImage, Environment, ImageSpec, Target } from "@melange2/core";
+import type { BuildSpace } from "./build-space.ts";
+import type { BaseFacts, BuildkitSnapshot } from "./snapshot.ts";
+
+/** What differs between a buildkitd and the BuildKit inside a Docker daemon. */
+export interface Daemon {
+  readonly claims: readonly Target["kind"][];
+  /** Content stores for the session's job. */
+  readonly stores: Readonly<Record<string, BlobStore>>;
+  /** Has an environment ready as a source of graphs; layers move at the latest when something runs on it. */
+  addBase(environment: Environment, signal: AbortSignal): Promise<BaseFacts>;
+  /** Whether a base that an earlier session added is still to be had. */
+  hasBase(base: BaseFacts, signal: AbortSignal): Promise<boolean>;
+  image(space: BuildSpace, at: BuildkitSnapshot, spec: ImageSpec): DebugImage;
+}

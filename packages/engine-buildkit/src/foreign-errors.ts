@@ -1,0 +1,86 @@
+import { isBuildkitError } from "@melange2/buildkit-client";
+import { type ErrorCode, isMelangeError, MelangeError } from "@melange2/core";
+import { isOciError } from "@melange2/oci";
+
+/**
+ * Every place where the words of the daemon, of Docker and of Node become errors of ours. The rest of the package raises only through
+ * these functions.
+ */
+
+/** Exit codes with which the wrapper refuses a unit before it runs anything. */
+export const refusals = { neverRun: 97, missingTools: 98 } as const;
+
+/** Whatever was thrown while talking to the daemon; errors of ours stay as they are. `doing`: "running main-2". */
+export function translated(error: unknown, doing: string, code: ErrorCode = "engine"): MelangeError {
+  if (isMelangeError(error)) return error;
+  if (isBuildkitError(error)) {
+    if (error.code === "aborted") return interrupted();
+    // What this side could not take says more by itself: a full disk, a sink that was told to stop.
+    if (error.code === "session" && isMelangeError(error.cause)) return error.cause;
+    if (refusedToRun(error)) return stateGone();
+    return new MelangeError(code, `${doing}: ${error.message}`, {
+      hint: hintOf(error.message) ?? error.hint,
+      cause: error,
+    });
+  }
+  if (isOciError(error)) return new MelangeError(code, error.message, { hint: error.hint, cause: error });
+  const reason = error instanceof Error ? error.message : String(error);
+  return new MelangeError(code, `${doing}: ${reason}`, {
+    hint: hintOf(reason) ?? "See the daemon's log.",
+    cause: error,
+  });
+}
+
+const hints: readonly (readonly [RegExp, string])[] = [
+  [
+    /no space left on device|disk quota exceeded/i,
+    "The daemon's disk is full: free space there, as with buildctl prune.",
+  ],
+  [/argument list too long/i, "A step's script must stay under 128 KiB."],
+  [/no such file or directory.*\/bin\/sh|\/bin\/sh.*no such file or directory/, "The base needs /bin/sh."],
+];
+
+function hintOf(text: string): string | undefined {
+  return hints.find(([pattern]) => pattern.test(text))?.[1];
+}
+
+/** Whether a step's wrapper was told not to run: the result that was asked for is no longer there. */
+export function refusedToRun(error: unknown): boolean {
+  return isBuildkitError(error) && error.exitCode === refusals.neverRun;
+}
+
+export function engineError(message: string, hint: string, cause?: unknown): MelangeError {
+  return new MelangeError("engine", message, { hint, cause });
+}
+
+export function usageError(message: string, hint: string, cause?: unknown): MelangeError {
+  return new MelangeError("usage", message, { hint, cause });
+}
+
+export function interrupted(): MelangeError {
+  return new MelangeError("interrupted", "interrupted", { hint: "Run the command again to go on." });
+}
+
+export function notFound(message: string, hint: string): MelangeError {
+  return new MelangeError("not-found", message, { hint });
+}
+
+export function stateGone(): MelangeError {
+  return new MelangeError("state-gone", "the daemon no longer has this state, and nothing was run to make it again", {
+    hint: "Build again to have it again.",
+  });
+}
+
+export function missingTools(): MelangeError {
+  return new MelangeError(
+    "environment",
+    "the base lacks what running steps on BuildKit takes: env, mkfifo, sleep and tee",
+    {
+      hint: "Add busybox or coreutils to the base.",
+    },
+  );
+}
+
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw interrupted();
+}

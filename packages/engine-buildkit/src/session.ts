@@ -1,0 +1,46 @@
+import type { EngineSession } from "@melange2/core";
+import type { BuildSpace } from "./build-space.ts";
+import { pruneRecords } from "./daemon-records.ts";
+import { throwIfAborted, translated } from "./foreign-errors.ts";
+import { readState } from "./read-state.ts";
+import { runUnit } from "./run-unit.ts";
+import { searchStates } from "./search-states.ts";
+import { baseSnapshot, buildkitSnapshot } from "./snapshot.ts";
+import { dropState, findState, keptBytes, refOf } from "./state-refs.ts";
+
+export function createSession(space: BuildSpace): EngineSession {
+  const { client, daemon, job, options } = space;
+  return {
+    can: {
+      atFailure: options.capture,
+      mtime: "s",
+      xattrs: "capability",
+      claims: daemon.claims,
+    },
+    async load(environment, { signal }) {
+      throwIfAborted(signal);
+      try {
+        const base = await daemon.addBase(environment, signal);
+        await job.solve(base.state, signal);
+        return baseSnapshot(base);
+      } catch (error) {
+        throw translated(error, "loading the environment");
+      }
+    },
+    run: async (unit, from, runOptions) => runUnit(space, unit, buildkitSnapshot(from), runOptions),
+    read: (at, path, { signal }) => readState(client, buildkitSnapshot(at).state, path, signal),
+    search: async (states, needles, { signal }) => searchStates(space, states.map(buildkitSnapshot), needles, signal),
+    image: (at, spec) => daemon.image(space, buildkitSnapshot(at), spec),
+    keep: async (at) => refOf(buildkitSnapshot(at)),
+    find: async (ref, { signal }) => findState(space, ref, signal),
+    drop: async (ref, { signal }) => dropState(space, ref, signal),
+    keptBytes: async (ref, { signal }) => keptBytes(space, ref, signal),
+    async [Symbol.asyncDispose]() {
+      await job.close();
+      // Whether they go or stay changes nothing but the daemon's disk.
+      const never = new AbortController().signal;
+      for (const marker of space.ownRecords) await pruneRecords(client, marker, never).catch(() => {});
+      await client.close();
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import { gunzipSync, gzipSync } from "node:zlib";
+import { isBuildkitError } from "@melange2/buildkit-client";
+import type { StateRef } from "@melange2/core";
+import { marshal, type State, unmarshal } from "@melange2/llb";
+import type { BuildSpace } from "./build-space.ts";
+import { pruneRecords, recordsOf } from "./daemon-records.ts";
+import { refusedToRun, translated } from "./foreign-errors.ts";
+import { neverRun } from "./permits.ts";
+import { parseUnitResult } from "./run-result.ts";
+import { type BaseFacts, type BuildkitSnapshot, baseSnapshot, snapshotOfRun } from "./snapshot.ts";
+import { startOf, statusFolder, statusOf } from "./unit-op.ts";
+
+/** Version of what references hold. */
+const version = 1;
+
+/**
+ * A reference holds the graph itself, so that its digests are the same whatever a later version of this program would make of the same
+ * steps, and the run that left the state, so that what a later run of the same unit left is never taken for it.
+ */
+export function refOf(at: BuildkitSnapshot): StateRef {
+  return {
+    engine: "buildkit",
+    version,
+    graph: packed(at.state),
+    base: packed(at.base.state),
+    layers: at.base.layers,
+    ...(at.run === undefined ? {} : { marker: at.run.marker, run: at.run.id, failed: at.run.failed }),
+  };
+}
+
+/** The state if the daemon still has the results of all its graph, and that of its last unit is of the same run. Runs nothing. */
+export async function findState(
+  { client, daemon }: BuildSpace,
+  ref: StateRef,
+  signal: AbortSignal,
+): Promise<BuildkitSnapshot | undefined> {
+  const kept = parseRef(ref);
+  if (kept === undefined || !(await daemon.hasBase(kept.base, signal))) return undefined;
+  // A job of its own: a state that is gone would be gone for every other solve of the session's job, too.
+  await using job = client.job({ serve: { secrets: neverRun } });
+  try {
+    await job.solve(marshal(kept.state).bytes, { signal });
+    if (kept.run !== undefined) {
+      const status = await job.solve(marshal(statusOf(kept.state)).bytes, { signal });
+      const text = await job.readFile(status, `${statusFolder}/result`, { signal });
+      if (parseUnitResult(Buffer.from(text).toString()).run !== kept.run.id) return undefined;
+    }
+    return kept;
+  } catch (error) {
+    // Whatever it is that the daemon has not, the state is not there.
+    const gone = isBuildkitError(error) && ["solve-failed", "not-found", "request"].includes(error.code);
+    if (gone || refusedToRun(error)) return undefined;
+    throw translated(error, "looking for a kept state");
+  }
+}
+
+/**
+ * A daemon lets nobody hold what no job uses; all that can be done is to free what a failed unit left. What a good one left belongs to all
+ * builds, and what the same unit left later to a later build.
+ */
+export async function dropState(space: BuildSpace, ref: StateRef, signal: AbortSignal): Promise<void> {
+  const marker = failureOf(ref);
+  if (marker === undefined || (await findState(space, ref, signal)) === undefined) return;
+  await pruneRecords(space.client, marker, signal).catch((error: unknown) => {
+    throw translated(error, "dropping a kept state");
+  });
+}
+
+/** Bytes of what a failed unit left. */
+export async function keptBytes({ client }: BuildSpace, ref: StateRef, signal: AbortSignal): Promise<number> {
+  const marker = failureOf(ref);
+  if (marker === undefined) return 0;
+  const records = await recordsOf(client, marker, signal).catch((error: unknown) => {
+    throw translated(error, "measuring a kept state");
+  });
+  return records.reduce((sum, { size }) => sum + Math.max(0, size), 0);
+}
+
+/** The marker of the failed unit that left the state. */
+function failureOf(ref: StateRef): string | undefined {
+  const run = parseRef(ref)?.run;
+  return run?.failed ? run.marker : undefined;
+}
+
+function parseRef(ref: StateRef): BuildkitSnapshot | undefined {
+  const { engine, graph, base: baseGraph, layers, marker, run, failed } = ref;
+  if (engine !== "buildkit" || ref.version !== version) return undefined;
+  if (typeof graph !== "string" || typeof baseGraph !== "string" || !Array.isArray(layers)) return undefined;
+  const base: BaseFacts = { state: unpacked(baseGraph), layers };
+  if (typeof marker !== "string" || typeof run !== "string") return baseSnapshot(base);
+  const state = unpacked(graph);
+  return snapshotOfRun({
+    state,
+    base,
+    units: unitsOf(state, base.state),
+    run: { marker, id: run, failed: failed === true },
+  });
+}
+
+function unitsOf(state: State, base: State): number {
+  let units = 0;
+  for (let at = startOf(state, base); at !== undefined; at = startOf(at, base)) units++;
+  return units;
+}
+
+function packed(state: State): string {
+  return gzipSync(marshal(state).bytes).toString("base64");
+}
+
+function unpacked(text: string): State {
+  return unmarshal(gunzipSync(Buffer.from(text, "base64")));
+}

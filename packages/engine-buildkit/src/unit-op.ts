@@ -1,0 +1,131 @@
+import { createHash } from "node:crypto";
+import type { Step, Unit } from "@melange2/core";
+import { exec, file, type Mount, type State, scratch } from "@melange2/llb";
+import { engineError } from "./foreign-errors.ts";
+import { places, wrapperScript } from "./wrapper-script.ts";
+
+/** A unit of steps as one op of the daemon's graph. */
+export interface UnitOp {
+  /** In the op's arguments, and the id of its capture secret: what the daemon's records of it are found by. */
+  readonly marker: string;
+  /** The vertex's name in status streams. */
+  readonly name: string;
+  /** What the unit leaves. */
+  readonly root: State;
+  /** The wrapper's own result; its files are in {@link statusFolder}. */
+  readonly status: State;
+}
+
+export interface UnitOpOptions {
+  readonly network: boolean;
+  /** Keeps the op apart from all others that do the same. */
+  readonly nonce?: string | undefined;
+}
+
+const markerPrefix = "m2-";
+const stepSecretPrefix = "env.";
+/** Where the status mount's files are in its state. */
+export const statusFolder = "/status";
+const statusOutput = 1;
+
+const wrapperPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Same state, unit and options: same op, with the same digest. */
+export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOptions): UnitOp {
+  const { user } = unit.steps[0] as Step;
+  const other = unit.steps.find((step) => step.user.uid !== user.uid || step.user.gid !== user.gid);
+  if (other !== undefined) {
+    throw engineError(
+      `the steps of ${unit.id} share one process tree, and ${other.id} runs as another user than the first`,
+      "On BuildKit such steps run as one user: give them the same run-as.",
+    );
+  }
+  const words = unit.steps.flatMap((step) => {
+    const argv = commandOf(step);
+    return [String(step.timeout ?? 0), String(argv.length), ...argv];
+  });
+  const secrets = [...new Set(unit.steps.flatMap((step) => step.secretEnv))].sort();
+  const caches = unit.steps.flatMap((step) => step.mounts).filter(firstOfTarget);
+  const capabilities = unit.steps.map(({ capabilities: { add, drop } }) => [[...add].sort(), [...drop].sort()]);
+  const key = JSON.stringify([from.vertex?.digest, wrapperScript, words, secrets, caches, user, network, capabilities]);
+  const hash = createHash("sha256").update(key).digest("hex").slice(0, 40);
+  const marker = `${markerPrefix}${hash}${nonce === undefined ? "" : `.${nonce}`}`;
+  const own = folderOf("/status", user);
+  const mounts: readonly Mount[] = [
+    { type: "bind", target: places.status, from: own, selector: statusFolder },
+    { type: "secret", target: places.order, id: marker, mode: 0o444 },
+    { type: "cache", target: places.stop, id: stopCache },
+    ...secrets.map(
+      (name): Mount => ({
+        type: "secret",
+        target: places.secret(name),
+        id: stepSecretPrefix + name,
+        mode: 0o400,
+        ...user,
+      }),
+    ),
+    ...caches.map(({ source, target }): Mount => {
+      const owned = user.uid === 0 ? {} : { from: folderOf("/cache", user), selector: "/cache" };
+      return { type: "cache", target, id: `melange2:${source}`, ...owned };
+    }),
+  ];
+  const name = `melange2 ${unit.id} ${marker}`;
+  const run = exec(from, {
+    name,
+    args: ["/bin/sh", "-c", wrapperScript, marker, ...words],
+    env: { PATH: wrapperPath },
+    user: `${user.uid}:${user.gid}`,
+    network: network ? "sandbox" : "none",
+    mounts,
+  });
+  return { marker, name, root: run.root, status: run.mount(places.status) };
+}
+
+/** The cache mount that stop flags are raised in. */
+export const stopCache = "melange2-stop";
+
+/** The wrapper's result beside the root that a unit left. */
+export function statusOf(root: State): State {
+  return { ...root, output: statusOutput };
+}
+
+/** The state that a unit started from: an op's root is its first input. undefined: the state is no unit's. */
+export function startOf(root: State, base: State): State | undefined {
+  if (root.vertex === undefined || root.vertex.digest === base.vertex?.digest) return undefined;
+  return { vertex: root.vertex.inputs[0], output: 0, platform: root.platform };
+}
+
+/** What a session is asked for by name. */
+export function parseSecretId(id: string): { readonly marker: string } | { readonly variable: string } | undefined {
+  if (id.startsWith(markerPrefix)) return { marker: id };
+  if (id.startsWith(stepSecretPrefix)) return { variable: id.slice(stepSecretPrefix.length) };
+  return undefined;
+}
+
+// Reads secrets that are mounted as files into variables, so that they are in no argument list; then runs the script.
+const withSecrets = `while [ "$1" != -- ]; do
+  value=
+  while IFS= read -r line; do value=$value$line'
+'; done <"${places.secret("$1")}"
+  export "$1=$value$line"
+  shift
+done
+unset value line
+exec /bin/sh -c "$2"`;
+
+/** The words that run a step's script with its environment and no other. */
+function commandOf(step: Step): readonly string[] {
+  const variables = Object.entries(step.env).map(([name, value]) => `${name}=${value}`);
+  const shell = ["env", "-i", ...variables, "/bin/sh", "-c"];
+  if (step.secretEnv.length === 0) return [...shell, step.script];
+  return [...shell, withSecrets, "sh", ...step.secretEnv, "--", step.script];
+}
+
+/** A state with an empty folder of the user's own. */
+function folderOf(path: string, owner: Step["user"]): State {
+  return file(scratch, [{ type: "mkdir", path, mode: 0o700, owner, timestamp: 0n }]);
+}
+
+function firstOfTarget(mount: { target: string }, index: number, all: readonly { target: string }[]): boolean {
+  return all.findIndex((other) => other.target === mount.target) === index;
+}

@@ -1,0 +1,18 @@
+import { readFileSync } from "node:fs";
+import type { EngineContext, Environment } from "@melange2/core";
+import { layerFromBytes } from "@melange2/oci";
+
+export const never = new AbortController().signal;
+
+/** A base of one static program. Read where a test runs, since the set-up makes it. */
+export function busyboxEnvironment(tar: string): Environment {
+  return {
+    platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" },
+    config: {},
+    layers: [layerFromBytes(readFileSync(tar))],
+  };
+}
+
+export function context(address: string, stateDirectory: string): EngineContext {
+  return { stateDirectory, env: {}, options: { "buildkit-addr": address } };
+}

@@ -1,0 +1,20 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { engineSuite } from "@melange2/testkit";
+import { describe, test } from "vitest";
+import buildkitEngine from "../src/index.ts";
+import { busyboxEnvironment, context } from "./daemons.ts";
+
+const address = process.env.MELANGE2_TEST_BUILDKIT;
+const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
+
+describe.skipIf(address === undefined || tar === undefined)("the suite for engines, on buildkitd", () => {
+  if (address === undefined || tar === undefined) return;
+  const engine = buildkitEngine(context(address, mkdtempSync(join(tmpdir(), "engine-buildkit-"))));
+  engineSuite({
+    test: (name, body) => test(name, { timeout: 120_000 }, body),
+    subject: async () => ({ engine, [Symbol.asyncDispose]: async () => {} }),
+    base: busyboxEnvironment(tar),
+  });
+});

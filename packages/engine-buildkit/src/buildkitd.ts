@@ -22,6 +22,7 @@ export function buildkitd(client: BuildkitClient): Daemon {
   const bases = layoutBases();
   return {
     claims: ["archive", "registry"],
+    takesApart: true,
     stores: bases.stores,
     addBase: bases.add,
     // Whether it has the layers shows when a graph is solved.
@@ -31,10 +32,10 @@ export function buildkitd(client: BuildkitClient): Daemon {
 }
 
 function buildkitdImage(client: BuildkitClient, at: BuildkitSnapshot, spec: ImageSpec, spool: string): DebugImage {
-  const run = async (options: ImageJobOptions): Promise<SolveResult> => {
+  const run = async (options: Omit<ImageJobOptions, "takesApart">): Promise<SolveResult> => {
     throwIfAborted(options.signal);
     try {
-      return await exportImage(client, at, spec, options);
+      return await exportImage(client, at, spec, { ...options, takesApart: true });
     } catch (error) {
       throw translated(error, "exporting the image");
     }

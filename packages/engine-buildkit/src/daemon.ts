@@ -6,6 +6,8 @@ import type { BaseFacts, BuildkitSnapshot } from "./snapshot.ts";
 /** What differs between a buildkitd and the BuildKit inside a Docker daemon. */
 export interface Daemon {
   readonly claims: readonly Target["kind"][];
+  /** Whether it knows diff and merge of states. */
+  readonly takesApart: boolean;
   /** Content stores for the session's job. */
   readonly stores: Readonly<Record<string, BlobStore>>;
   /** Has an environment ready as a source of graphs; layers move at the latest when something runs on it. */

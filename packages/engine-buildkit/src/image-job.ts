@@ -8,15 +8,16 @@ import type {
   TreeEntry,
 } from "@melange2/buildkit-client";
 import type { ImageFile, ImageSpec } from "@melange2/core";
-import { file, local, marshal, type State } from "@melange2/llb";
-import { imageConfigOf } from "./image-description.ts";
+import { marshal } from "@melange2/llb";
+import { imageConfigOf } from "./image-config.ts";
+import { createdOf, filesTree, imageState } from "./image-state.ts";
 import { neverRun } from "./permits.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 
-const filesTree = "melange2-files";
-
 export interface ImageJobOptions {
   readonly export: Export;
+  /** Whether the daemon knows diff and merge of states. */
+  readonly takesApart: boolean;
   readonly credentials?: Served["credentials"];
   readonly onStatus?: (event: StatusEvent) => void;
   readonly signal: AbortSignal;
@@ -32,6 +33,7 @@ export async function exportImage(
   spec: ImageSpec,
   { signal, ...options }: ImageJobOptions,
 ): Promise<SolveResult> {
+  const { state, history } = imageState(at, spec, options.takesApart);
   await using job = client.job({
     serve: {
       trees: { [filesTree]: treeOf(spec) },
@@ -42,19 +44,8 @@ export async function exportImage(
     signal,
     ...(options.onStatus === undefined ? {} : { onStatus: options.onStatus }),
   });
-  const reference = await job.solve(marshal(stateOf(at, spec)).bytes, { signal });
-  return await job.finish({ reference, metadata: { "containerimage.config": imageConfigOf(at, spec) } });
-}
-
-function stateOf(at: BuildkitSnapshot, spec: ImageSpec): State {
-  if (spec.files.length === 0) return at.state;
-  // Without one hint for all, each export would leave a copy of its files in the daemon.
-  const from = local(filesTree, { sharedKeyHint: filesTree });
-  return file(
-    at.state,
-    [{ type: "copy", from, source: "/", destination: "/", contents: true, timestamp: createdOf(spec) }],
-    { name: "melange2 files" },
-  );
+  const reference = await job.solve(marshal(state).bytes, { signal });
+  return await job.finish({ reference, metadata: { "containerimage.config": imageConfigOf(spec, history) } });
 }
 
 function treeOf(spec: ImageSpec): Tree {
@@ -65,8 +56,4 @@ function treeOf(spec: ImageSpec): Tree {
 function entryOf({ path, kind, mode, owner, size, open }: ImageFile, mtime: bigint): TreeEntry {
   const attributes = { path, mode, ...owner, mtime };
   return kind === "directory" ? { ...attributes, type: "directory" } : { ...attributes, type: "file", size, open };
-}
-
-function createdOf({ created }: ImageSpec): bigint {
-  return BigInt(Date.parse(created)) * 1_000_000n;
 }

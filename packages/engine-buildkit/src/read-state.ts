@@ -21,11 +21,8 @@ export async function* readState(client: BuildkitClient, at: State, path: string
   try {
     yield* bytes;
   } catch (error) {
-    if (
-      isBuildkitError(error) &&
-      error.code !== "aborted" &&
-      /no such file or directory|not a directory/.test(error.message)
-    ) {
+    const missing = /no such file or directory|not a directory/;
+    if (isBuildkitError(error) && (missing.test(error.message) || error.message.includes(`"${source}": not found`))) {
       throw notFound(`there is no ${path} in this state`, "List the folder above it first.");
     }
     throw translated(error, `reading ${path}`);

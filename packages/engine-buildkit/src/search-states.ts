@@ -1,12 +1,111 @@
-import type { SecretSource } from "@melange2/core";
+import { randomUUID } from "node:crypto";
+import { isBuildkitError } from "@melange2/buildkit-client";
+import { needlesOf, type SecretSource, shortestSecret } from "@melange2/core";
+import { diff, exec, type Mount, marshal, type State, scratch } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
+import { refusals, translated } from "./foreign-errors.ts";
+import { neverRun } from "./permits.ts";
+import { searchLayers } from "./search-layers.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
+import { startOf, wrapperPath } from "./unit-op.ts";
 
+/**
+ * Paths that hold a secret in any of its forms, in what the base has or any unit of these states left: in files, names and link targets.
+ * What a later unit deleted still leaves with the image. Searched in the daemon by the states' own find and grep; where there are none, or
+ * the daemon cannot take states apart, here.
+ */
 export async function searchStates(
-  _space: BuildSpace,
-  _states: readonly BuildkitSnapshot[],
-  _needles: SecretSource,
-  _signal: AbortSignal,
+  space: BuildSpace,
+  states: readonly BuildkitSnapshot[],
+  secrets: SecretSource,
+  signal: AbortSignal,
 ): Promise<readonly string[]> {
-  return [];
+  const needles = secrets.names.flatMap((name) => needlesOf(secrets.get(name) ?? ""));
+  if (needles.length === 0) return [];
+  const found = new Set<string>();
+  for (const state of states) {
+    const inDaemon = space.daemon.takesApart ? await searchInDaemon(space, state, needles, signal) : undefined;
+    for (const path of inDaemon ?? (await searchLayers(space, state, needles, signal))) found.add(path);
+  }
+  return [...found].sort();
+}
+
+const places = {
+  needles: "/dev/.melange2-needles",
+  found: "/dev/.melange2-found",
+  layer: (index: number) => `/dev/.melange2-layer-${index}`,
+};
+
+/** Constant; `$1` is the number of layers. Writes a line for each find: its kind, a blank, and what was found, relative to the layer. */
+const searchScript = `
+for tool in find grep ls sed; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
+layer=0
+while [ $layer -lt "$1" ]; do
+  cd ${places.layer(0).replace("0", "$layer")} || exit
+  find . -type f -exec grep -lF -f ${places.needles} {} + | sed 's/^/path /'
+  find . | grep -F -f ${places.needles} | sed 's/^/path /'
+  find . -type l -exec ls -ld {} + | grep -F -f ${places.needles} | sed 's/^/link /'
+  layer=$((layer + 1))
+done >${places.found}/list
+exit 0
+`;
+
+/** undefined: the state lacks the programs that it takes. */
+async function searchInDaemon(
+  { client }: BuildSpace,
+  at: BuildkitSnapshot,
+  needles: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly string[] | undefined> {
+  const layers = layersOf(at);
+  const search = exec(at.state, {
+    name: "melange2 search for secrets",
+    // Secrets are in no cache key: the last word has it executed each time.
+    args: ["/bin/sh", "-c", searchScript, "sh", String(layers.length), randomUUID()],
+    env: { PATH: wrapperPath, LC_ALL: "C" },
+    readonlyRoot: true,
+    network: "none",
+    mounts: [
+      { type: "secret", target: places.needles, id: "melange2-needles" },
+      { type: "bind", target: places.found, from: scratch },
+      ...layers.map((from, index): Mount => ({ type: "bind", target: places.layer(index), from, readonly: true })),
+    ],
+  });
+  const secrets = (id: string) => (id === "melange2-needles" ? linesOf(needles) : neverRun(id));
+  await using job = client.job({ serve: { secrets } });
+  try {
+    const reference = await job.solve(marshal(search.mount(places.found)).bytes, { signal });
+    const list = Buffer.from(await job.readFile(reference, "/list", { signal })).toString();
+    return list.split("\n").filter(Boolean).map(pathOf);
+  } catch (error) {
+    if (isBuildkitError(error) && error.exitCode === refusals.missingTools) return undefined;
+    throw translated(error, "searching for secrets");
+  }
+}
+
+/** The base, and what each unit changed. */
+function layersOf({ state, base }: BuildkitSnapshot): readonly State[] {
+  const layers: State[] = [];
+  let at = state;
+  for (let start = startOf(at, base.state); start !== undefined; start = startOf(at, base.state)) {
+    layers.unshift(diff(start, at));
+    at = start;
+  }
+  return [at, ...layers];
+}
+
+/** grep takes each line for a needle: of one with several, the longest stands for all. */
+function linesOf(needles: readonly string[]): string {
+  const lines = needles.map((needle) => needle.split("\n").reduce((a, b) => (b.length > a.length ? b : a)));
+  return lines
+    .filter((line) => line.length >= shortestSecret)
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+/** `path ./a` as it is, of `link lrwxrwxrwx 1 0 0 1 Jan 1 1970 ./a -> b` the name. */
+function pathOf(line: string): string {
+  if (line.startsWith("path ")) return line.slice("path .".length);
+  const name = line.slice(line.indexOf(" ./") + 2);
+  return name.slice(0, name.indexOf(" -> "));
 }

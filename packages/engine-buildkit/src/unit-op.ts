@@ -28,7 +28,7 @@ const stepSecretPrefix = "env.";
 export const statusFolder = "/status";
 const statusOutput = 1;
 
-const wrapperPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const wrapperPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Same state, unit and options: same op, with the same digest. */
 export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOptions): UnitOp {
@@ -46,8 +46,12 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
   });
   const secrets = [...new Set(unit.steps.flatMap((step) => step.secretEnv))].sort();
   const caches = unit.steps.flatMap((step) => step.mounts).filter(firstOfTarget);
-  const capabilities = unit.steps.map(({ capabilities: { add, drop } }) => [[...add].sort(), [...drop].sort()]);
-  const key = JSON.stringify([from.vertex?.digest, wrapperScript, words, secrets, caches, user, network, capabilities]);
+  const others = unit.steps.map(({ workdir, capabilities: { add, drop } }) => [
+    workdir,
+    [...add].sort(),
+    [...drop].sort(),
+  ]);
+  const key = JSON.stringify([from.vertex?.digest, wrapperScript, words, secrets, caches, user, network, others]);
   const hash = createHash("sha256").update(key).digest("hex").slice(0, 40);
   const marker = `${markerPrefix}${hash}${nonce === undefined ? "" : `.${nonce}`}`;
   const own = folderOf("/status", user);

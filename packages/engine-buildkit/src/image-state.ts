@@ -1,0 +1,60 @@
+import type { ImageSpec } from "@melange2/core";
+import { diff, file, local, merge, type State, scratch } from "@melange2/llb";
+import { baseHistory } from "./base-image.ts";
+import type { BuildkitSnapshot } from "./snapshot.ts";
+
+/** Docker takes no more layers in one image. */
+const dockerLimit = 125;
+
+/** The name of the tree that holds an image's own files. */
+export const filesTree = "melange2-files";
+
+/** What an image is made of, and a line for each of its layers: without one they would tell the scripts that made them. */
+export interface ImageState {
+  readonly state: State;
+  readonly history: readonly string[];
+}
+
+/** The base's layers, one for each unit, one of the image's own files. Too many units are one layer. */
+export function imageState(at: BuildkitSnapshot, spec: ImageSpec, takesApart: boolean): ImageState {
+  const { state, history } =
+    at.base.layers.length + at.units < dockerLimit
+      ? { state: at.state, history: [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)] }
+      : squashed(at, takesApart);
+  if (spec.files.length === 0) return { state, history };
+  // Without one hint for all, each export would leave a copy of its files in the daemon.
+  const from = local(filesTree, { sharedKeyHint: filesTree });
+  const copy = {
+    type: "copy",
+    from,
+    source: "/",
+    destination: "/",
+    contents: true,
+    timestamp: createdOf(spec),
+  } as const;
+  return {
+    state: file(state, [copy], { name: "melange2 files" }),
+    history: [...history, "melange2: the failure record"],
+  };
+}
+
+/** Nanoseconds since 1970. */
+export function createdOf({ created }: ImageSpec): bigint {
+  return BigInt(Date.parse(created)) * 1_000_000n;
+}
+
+function wordsOf(at: BuildkitSnapshot, spec: ImageSpec): readonly string[] {
+  if (spec.history.length === at.units) return spec.history;
+  return Array.from({ length: at.units }, (_, index) => `step ${index + 1}`);
+}
+
+/** The whole tree as one layer, or where the daemon can tell: the base's layers, and all that the units changed as one. */
+function squashed(at: BuildkitSnapshot, takesApart: boolean): ImageState {
+  const copy = { type: "copy", from: at.state, source: "/", destination: "/", contents: true } as const;
+  const tree = file(scratch, [copy], { name: "melange2 squash" });
+  const steps = `steps 1 to ${at.units}`;
+  if (!takesApart) return { state: tree, history: [`base, ${steps}`] };
+  // Of states that do not stand on each other the difference is computed, deletions included.
+  const state = merge([at.base.state, diff(at.base.state, tree)]);
+  return { state, history: [...baseHistory(at.base.layers.length), steps] };
+}

@@ -18,7 +18,8 @@ async function checkFiles({ unpacked }: Pack): Promise<string[]> {
     .filter((name) => !files.includes(name))
     .map((name) => `the pack lacks ${name}`);
   const extra = files
-    .filter((name) => /\.test\.[cm]?[jt]s$|^(src|test|tsconfig|tsup)\b/.test(name))
+    // A template is what its users start from, tests included.
+    .filter((name) => !name.startsWith("template/") && /\.test\.[cm]?[jt]s$|^(src|test|tsconfig|tsup)\b/.test(name))
     .map((name) => `the pack has ${name}`);
   const manifest = JSON.stringify(readManifest(unpacked));
   const leftovers = ["workspace:", "melange2-source", "@melange2-tooling/"]

@@ -1,5 +1,10 @@
 import { exitCodes } from "./exit-code.ts";
 
+/** For a pipe to a program that reads no further than it needs: its exit code says whether that was right. */
+export function ignoreEndedReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
+}
+
 /**
  * Output that cannot be written ends the output, not the program: a reader that went away (`melange2 … | head`) is no fault, a full
  * disk is told on standard error and makes the exit code of an otherwise good end an engine error's.

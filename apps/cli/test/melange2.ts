@@ -6,6 +6,9 @@ import { join } from "node:path";
 
 export const program = join(import.meta.dirname, "..", "bin", "run.js");
 
+/** The architecture that packages have here. */
+export const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
+
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;

@@ -6,7 +6,7 @@ import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { configOf } from "./judges.ts";
-import { program as melange2, type Place, place } from "./melange2.ts";
+import { arch, program as melange2, type Place, place } from "./melange2.ts";
 import { ownRecipe } from "./own-recipe.ts";
 
 const recipes = {
@@ -37,7 +37,7 @@ describe("--json is one document on standard output", () => {
   it.concurrent("of a build that succeeds", async () => {
     const { code, value, stderr } = await here.json(build("green"));
     expect(code).toBe(0);
-    const directory = join(here.directory, "green/out/x86_64/green");
+    const directory = join(here.directory, `green/out/${arch}/green`);
     expect(value).toMatchObject({
       status: "built",
       package: "green",

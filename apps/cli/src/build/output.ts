@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { type EngineSession, MelangeError, type Plan, type Snapshot } from "@melange2/core";
+import { ignoreEndedReader } from "../output-errors.ts";
 
 export interface Output {
   readonly package: string;
@@ -56,9 +57,8 @@ export async function extract(tar: AsyncIterable<Uint8Array>, into: string, sign
   child.stderr.on("data", (chunk: Buffer) => {
     complaints = (complaints + chunk.toString()).slice(-2000);
   });
-  const sent = pipeline(tar, child.stdin).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
+  // tar ends with the end mark, which is before the end of the padding.
+  const sent = pipeline(tar, child.stdin).catch(ignoreEndedReader);
   const closed = (once(child, "close") as Promise<[number | null]>).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
     complaints = "GNU tar is not on PATH";

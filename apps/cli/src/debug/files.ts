@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { MelangeError, type Snapshot } from "@melange2/core";
 import { readTar, textOf } from "@melange2/oci";
 import { extract } from "../build/output.ts";
+import { ignoreEndedReader } from "../output-errors.ts";
 import type { KeptBuild } from "./kept-build.ts";
 
 /** Where a path of the user's points to inside the state. */
@@ -27,7 +28,7 @@ export async function readFileAt(
   for (let links = 0; links <= mostLinks; links += 1) {
     const file = posix.join(directory, name);
     for await (const { header, body } of readTar(kept.session.read(at, file, { signal }))) {
-      if (header.type === "file") return pipeline(body, output, { end: false }).catch(ignoreClosed);
+      if (header.type === "file") return pipeline(body, output, { end: false }).catch(ignoreEndedReader);
       if (header.type !== "symlink") throw noFile(file, header.type);
       const target = posix.resolve(directory, textOf(header.linkname));
       directory = posix.dirname(target);
@@ -66,11 +67,6 @@ export async function copyOut(
     await rm(scratch, { recursive: true, force: true });
   }
   return target;
-}
-
-/** A reader that has seen enough is no fault. */
-function ignoreClosed(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
 }
 
 function noFile(path: string, kind: string): MelangeError {

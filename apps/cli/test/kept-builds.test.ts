@@ -1,0 +1,99 @@
+import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { busyboxRoot } from "@melange2-tooling/fixtures";
+import { program } from "@melange2-tooling/services";
+import { describe, expect, it } from "vitest";
+import { configOf } from "./judges.ts";
+import { arch, place } from "./melange2.ts";
+import { identities, userOf } from "./users.ts";
+
+/** Ours. */
+const recipe = (end: string) => `
+package:
+  name: kept
+  version: 1.0
+  epoch: 0
+  description: Leaves a folder, and a package unless its last step fails
+pipeline:
+  - runs: mkdir -p folder/below melange-out/kept && echo file > folder/below/file
+  - name: the last one
+    working-directory: folder
+    environment:
+      COLOUR: blue
+    runs: |
+      echo "colour $COLOUR"
+      cp below/file ../melange-out/kept/
+      echo half > partial
+      ${end}
+`;
+
+/** A place with the recipe, which fails; what is called there must end with the code that is given. */
+async function failed(user?: string) {
+  const here = await place(user);
+  const at = (...names: string[]) => join(here.directory, ...names);
+  await writeFile(at("kept.yaml"), recipe("exit 7"));
+  const build = ["build", "kept.yaml", "--base", (await busyboxRoot()).tar];
+  const run = async (args: readonly string[], code: number, input = "") => {
+    const ended = await here.run(args, { input });
+    expect(ended.code, ended.stderr).toBe(code);
+    return { stdout: ended.stdout.toString(), stderr: ended.stderr };
+  };
+  const { stderr } = await run(build, 1);
+  const [, id = ""] = /debug shell (\S+)/.exec(stderr) ?? [];
+  return { here, at, build, run, id };
+}
+
+describe("a failed build", () => {
+  it.concurrent.for(identities)("goes through every command, as %s", { timeout: 120_000 }, async (identity, test) => {
+    program(test, "skopeo");
+    const { here, at, build, run, id } = await failed(userOf(test, identity));
+    await using _ = here;
+
+    expect((await run(["debug", "ls"], 0)).stdout).toMatch(`${id}  kept-1.0-r0`);
+    const shown = (await run(["debug", "show"], 0)).stdout;
+    expect(shown).toContain('failed in step "the last one" of kept: exit status 7');
+    expect(shown).toContain("workdir /home/build/folder, user 0:0");
+    expect((await run(["debug", "cat", "partial"], 0)).stdout).toBe("half\n");
+
+    expect((await run(["debug", "cp", "/home/build/folder", "copied"], 0)).stdout).toBe(`${at("copied")}\n`);
+    expect(await readFile(at("copied/below/file"), "utf8")).toBe("file\n");
+    expect((await stat(at("copied/partial"))).uid).toBe((await stat(here.directory)).uid);
+
+    const inside = await run(["debug", "shell", "--", "sh", "-c", 'pwd; echo "$COLOUR"; rm partial; exit 9'], 9);
+    expect(inside.stdout).toBe("/home/build/folder\nblue\n");
+    expect((await run(["debug", "rerun"], 7)).stdout).toBe("colour blue\n");
+    await run(["debug", "export", id, "--export-path=later.tar"], 0);
+    expect((await configOf(at("later.tar"))).config.WorkingDir).toBe("/home/build/folder");
+
+    await run(["debug", "prune", id], 0);
+    expect((await run(["debug", "ls"], 0)).stdout).toBe("no failed builds are kept here\n");
+    await writeFile(at("kept.yaml"), recipe("exit 0"));
+    await run(build, 0);
+    expect(await readFile(at("packages", arch, "kept", "file"), "utf8")).toBe("file\n");
+  });
+
+  it.concurrent("is as the shells before left it, and shows what was asked for", { timeout: 120_000 }, async () => {
+    const { here, run, id } = await failed();
+    await using _ = here;
+    await run(["debug", "shell"], 0, "rm partial\n");
+    expect((await run(["debug", "shell", id.slice(0, -1)], 3, "cat partial; exit 3\n")).stdout).toBe("half\n");
+    expect((await run(["debug", "rerun", "--capture=current-state"], 7)).stderr).toContain("partial effects");
+    expect((await run(["debug", "show", "--log"], 0)).stdout).toBe("colour blue\n");
+    expect((await run(["debug", "cat", "../kept.yaml", "--capture=last-good"], 0)).stdout).toBe(recipe("exit 7"));
+    expect((await run(["debug", "cat", "partial", "--capture=last-good"], 2)).stderr).toContain("folder/partial");
+    expect((await run(["debug", "cat", "below"], 2)).stderr).toContain("is a directory, not a file");
+    expect((await run(["debug", "cp", "partial", "kept.yaml"], 2)).stderr).toContain("exists already");
+    expect((await run(["debug", "prune"], 2)).stderr).toContain("which build");
+    expect((await run(["debug", "ls"], 0)).stdout).toContain(id);
+  });
+
+  it.concurrent("of an ordinary user is not exported where they may not write", async (test) => {
+    const { here, at, build, run } = await failed(userOf(test, identities.at(-1) ?? ""));
+    await using _ = here;
+    await mkdir(at("locked"));
+    await chmod(at("locked"), 0o555);
+    const refused = await run([...build, "--export-on-failure", "--export-path=locked/debug.tar"], 2);
+    expect(refused.stderr).toMatch(/locked cannot be written to/);
+    expect(refused.stderr).not.toContain("=> step");
+  });
+});

@@ -1,3 +1,4 @@
+import { MelangeError } from "@melange2/core";
 import { type GivenOption, optionVariable } from "@melange2/plugin-host";
 import { Args, Flags } from "@oclif/core";
 import type { ExportRequest } from "./build/export-request.ts";
@@ -107,16 +108,21 @@ interface ExportFlagValues {
   "export-allow-secrets": boolean;
 }
 
-/** `json`: standard output is to hold one JSON document. */
+function readPair(text: string): GivenOption {
+  const [name = "", ...value] = text.split("=");
+  if (name !== "" && value.length > 0) return { name, value: value.join("="), source: `--export-opt ${name}` };
+  throw new MelangeError("usage", `--export-opt ${text}: it has to be KEY=VALUE`, {
+    hint: "melange2 exporters show NAME lists an exporter's options.",
+  });
+}
+
+/** `json`: standard output is to hold one JSON document. Throws code `usage`. */
 export function exportRequest(flags: ExportFlagValues, json: boolean): ExportRequest {
   const named = ownFlags.flatMap((name): GivenOption[] => {
     const value = flags[`export-${name}`];
     return value === undefined ? [] : [{ name, value: String(value), source: `--export-${name}` }];
   });
-  const others = (flags["export-opt"] ?? []).map((text): GivenOption => {
-    const [name = "", ...value] = text.split("=");
-    return { name, value: value.join("="), source: `--export-opt ${name}` };
-  });
+  const others = (flags["export-opt"] ?? []).map(readPair);
   return {
     type: flags["export-type"],
     capture: flags.capture,

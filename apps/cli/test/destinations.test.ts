@@ -341,6 +341,8 @@ describe("before the first step", () => {
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('--export-ca: the exporter "docker" has no option "ca"');
     expect(refused.stderr).toContain('--export-opt nope: the exporter "docker" has no option "nope"');
+    const half = await at.run([...build, "--export-opt", "ref"]);
+    expect([half.code, half.stderr]).toEqual([2, expect.stringContaining("it has to be KEY=VALUE")]);
   });
 });
 

@@ -128,8 +128,8 @@ export interface EngineSession extends AsyncDisposable {
   find(ref: StateRef, options: { signal: AbortSignal }): Promise<Snapshot | undefined>;
   /** Forgets what `keep` pinned. Unknown references are not an error. */
   drop(ref: StateRef, options: { signal: AbortSignal }): Promise<void>;
-  /** Bytes that dropping it would free, about; 0 where it is gone or the engine cannot tell. */
-  keptBytes(ref: StateRef, options: { signal: AbortSignal }): Promise<number>;
+  /** Bytes that dropping all of these would free, about; nothing is counted for what is gone or what the engine cannot tell. */
+  keptBytes(refs: readonly StateRef[], options: { signal: AbortSignal }): Promise<number>;
   /** A process on a scratch copy; the kept state stays as it was. */
   enter?(at: Snapshot, options: EnterOptions): Promise<Exit>;
 }

@@ -34,7 +34,7 @@ export function createSession(space: BuildSpace): EngineSession {
     keep: async (at) => refOf(buildkitSnapshot(at)),
     find: async (ref, { signal }) => findState(space, ref, signal),
     drop: async (ref, { signal }) => dropState(space, ref, signal),
-    keptBytes: async (ref, { signal }) => keptBytes(space, ref, signal),
+    keptBytes: async (refs, { signal }) => keptBytes(space, refs, signal),
     async [Symbol.asyncDispose]() {
       await job.close();
       // Whether they go or stay changes nothing but the daemon's disk.

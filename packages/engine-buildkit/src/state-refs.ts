@@ -23,6 +23,7 @@ export function refOf(at: BuildkitSnapshot): StateRef {
     version,
     graph: packed(at.state),
     base: packed(at.base.state),
+    baseName: at.base.name,
     layers: at.base.layers,
     ...(at.run === undefined ? {} : { marker: at.run.marker, run: at.run.id, failed: at.run.failed }),
   };
@@ -66,14 +67,20 @@ export async function dropState(space: BuildSpace, ref: StateRef, signal: AbortS
   });
 }
 
-/** Bytes of what a failed unit left. */
-export async function keptBytes({ client }: BuildSpace, ref: StateRef, signal: AbortSignal): Promise<number> {
-  const marker = failureOf(ref);
-  if (marker === undefined) return 0;
-  const records = await recordsOf(client, marker, signal).catch((error: unknown) => {
-    throw translated(error, "measuring a kept state");
-  });
-  return records.reduce((sum, { size }) => sum + Math.max(0, size), 0);
+/** Bytes of what failed units left. */
+export async function keptBytes(
+  { client }: BuildSpace,
+  refs: readonly StateRef[],
+  signal: AbortSignal,
+): Promise<number> {
+  let bytes = 0;
+  for (const marker of new Set(refs.flatMap((ref) => failureOf(ref) ?? []))) {
+    const records = await recordsOf(client, marker, signal).catch((error: unknown) => {
+      throw translated(error, "measuring a kept state");
+    });
+    bytes += records.reduce((sum, { size }) => sum + Math.max(0, size), 0);
+  }
+  return bytes;
 }
 
 /** The marker of the failed unit that left the state. */
@@ -83,10 +90,16 @@ function failureOf(ref: StateRef): string | undefined {
 }
 
 function parseRef(ref: StateRef): BuildkitSnapshot | undefined {
-  const { engine, graph, base: baseGraph, layers, marker, run, failed } = ref;
+  const { engine, graph, base: baseGraph, baseName, layers, marker, run, failed } = ref;
   if (engine !== "buildkit" || ref.version !== version) return undefined;
-  if (typeof graph !== "string" || typeof baseGraph !== "string" || !Array.isArray(layers)) return undefined;
-  const base: BaseFacts = { state: unpacked(baseGraph), layers };
+  if (
+    typeof graph !== "string" ||
+    typeof baseGraph !== "string" ||
+    typeof baseName !== "string" ||
+    !Array.isArray(layers)
+  )
+    return undefined;
+  const base: BaseFacts = { name: baseName, state: unpacked(baseGraph), layers };
   if (typeof marker !== "string" || typeof run !== "string") return baseSnapshot(base);
   const state = unpacked(graph);
   return snapshotOfRun({

@@ -114,11 +114,14 @@ export async function readHostFacts(context: EngineContext, signal: AbortSignal)
   const missingTools = linux ? requiredTools.filter((tool) => findTool(tool, path) === undefined) : [];
   const host = readHost(context.env);
   const usable = linux && missingTools.length === 0;
+  const [foreignTools, trialError] = usable
+    ? await Promise.all([notGnu(host, ["tar", "chroot", "cp"], signal), trial(host, signal)])
+    : [[], ""];
   return {
     platform: process.platform,
     kernel: kernelVersion(),
     missingTools,
-    foreignTools: usable ? await notGnu(host, ["tar", "chroot", "cp"], signal) : [],
+    foreignTools,
     root: host.mapping === "root",
     subordinateIds: host.mapping === "range",
     container: existsSync("/.dockerenv") || existsSync("/run/.containerenv"),
@@ -128,13 +131,16 @@ export async function readHostFacts(context: EngineContext, signal: AbortSignal)
       apparmorRestrictsUserns: readText("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
     },
     fileSystem: (await statfs(existingParent(context.stateDirectory))).type,
-    trial: usable ? await trial(host, signal) : "",
+    trial: trialError,
   };
 }
 
+/** One shell asks them all: this is done before every build. */
 async function notGnu(host: Host, tools: readonly ("tar" | "chroot" | "cp")[], signal: AbortSignal): Promise<string[]> {
-  const versions = await Promise.all(tools.map((tool) => said(host, [host.tool(tool), "--version"], signal)));
-  return tools.filter((_, index) => !/GNU/.test(versions[index]?.stdout ?? ""));
+  const text = 'for tool; do case $("$tool" --version 2>&1) in *GNU*) echo GNU ;; *) echo other ;; esac; done';
+  const { stdout } = await said(host, ["/bin/sh", "-c", text, "sh", ...tools.map(host.tool)], signal);
+  const makes = stdout.split("\n");
+  return tools.filter((_, index) => makes[index] !== "GNU");
 }
 
 /** The namespaces, an overlay and the kernel's views, as a step would have them. */
@@ -145,9 +151,8 @@ async function trial(host: Host, signal: AbortSignal): Promise<string> {
     "set -e",
     `${mount} -n -t tmpfs none /tmp`,
     "cd /tmp",
-    "mkdir lower upper work root",
+    "mkdir -p lower/proc upper work root",
     `${mount} -n -t overlay -o lowerdir=lower,upperdir=upper,workdir=work,volatile${attributes} none root`,
-    "mkdir root/proc",
     `${mount} -n -t proc none root/proc`,
   ].join("\n");
   const argv = [...inNamespaces(host, { network: "host", full: true }), "/bin/sh", "-c", text];

@@ -22,7 +22,8 @@ import {
 import { fromOci, throwIfAborted } from "./foreign-errors.ts";
 import { imageFileEntries } from "./image-file-entries.ts";
 import { type ImageParts, imageParts } from "./image-layers.ts";
-import { type LayerBlob, layerBlob, layerFile } from "./layer-blobs.ts";
+import { inParallel } from "./in-parallel.ts";
+import { layerBlob, layerFile } from "./layer-blobs.ts";
 import { newLayerId } from "./layer-store.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import type { WorkSpace } from "./work-space.ts";
@@ -55,9 +56,9 @@ async function deliverArchive(
 ): Promise<Delivered> {
   const signal = combined(space, options.signal);
   const parts = imageParts(at);
-  const blobs: LayerBlob[] = [];
-  for (const part of [...parts.base, ...parts.steps])
-    blobs.push(await layerBlob(space, part, target.compression, signal));
+  const blobs = await inParallel([...parts.base, ...parts.steps], signal, (part, either) =>
+    layerBlob(space, part, target.compression, either),
+  );
   const top = spec.files.length === 0 ? undefined : await filesLayer(spec, signal);
   const topBlob = top === undefined ? [] : [await blobOf(space, top, target.compression, signal)];
   const diffIds = [...blobs.map(({ diffId }) => diffId), ...(top === undefined ? [] : [top.diffId])];
@@ -80,9 +81,10 @@ async function openImage(
 ): Promise<LocalImage> {
   const signal = combined(space, options.signal);
   const parts = imageParts(at);
-  const layers: Layer[] = [];
-  for (const part of [...parts.base, ...parts.steps]) layers.push(await layerFile(space, part, signal));
-  if (spec.files.length > 0) layers.push(await filesLayer(spec, signal));
+  const layers = [
+    ...(await inParallel([...parts.base, ...parts.steps], signal, (part, either) => layerFile(space, part, either))),
+    ...(spec.files.length > 0 ? [await filesLayer(spec, signal)] : []),
+  ];
   const { content, imageId } = configOf(
     spec,
     parts,

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { cannotStart, interrupted, throwIfAborted, toolFailed } from "./foreign-errors.ts";
 import { type Host, readText } from "./host.ts";
-import { inNamespaces } from "./namespace.ts";
+import { diesWithParent, inNamespaces } from "./namespace.ts";
 
 /** A helper program at work on the engine's own files. */
 export interface Job {
@@ -19,6 +19,8 @@ export interface JobOptions {
   /** For error messages: "unpacking a layer". */
   readonly doing: string;
   readonly signal: AbortSignal;
+  /** Whether it mounts anything: it then gets namespaces of its own. */
+  readonly mounts?: boolean;
   /** What an exit code means, where it does not simply mean that the job failed. */
   readonly failure?: ((code: number) => Error | undefined) | undefined;
 }
@@ -26,12 +28,14 @@ export interface JobOptions {
 /** Longest part of a helper's stderr that is kept. */
 const keptStderr = 64 * 1024;
 
-/** Starts a program in namespaces of its own, as root there. */
+/** Starts a program as the root that the sandboxes have, in namespaces of its own where it needs any. */
 export function startJob(host: Host, argv: readonly string[], options: JobOptions): Job {
   throwIfAborted(options.signal);
-  const [program = "", ...rest] = [...inNamespaces(host, { network: "host", full: false }), ...argv];
+  const apart = options.mounts === true || host.mapping !== "root";
+  const launcher = apart ? inNamespaces(host, { network: "host", full: false }) : diesWithParent(host);
+  const [program = "", ...rest] = [...launcher, ...argv];
   const child = spawn(program, rest, { env: host.helperEnv, stdio: ["pipe", "pipe", "pipe"] });
-  const kill = () => killNamespace(child);
+  const kill = () => void (apart ? killNamespace(child) : child.kill("SIGKILL"));
   options.signal.addEventListener("abort", kill, { once: true });
   // A helper that ends early breaks its stdin; its exit code and stderr say why.
   child.stdin.on("error", () => {});
@@ -40,7 +44,7 @@ export function startJob(host: Host, argv: readonly string[], options: JobOption
   return { stdin: child.stdin, stdout: child.stdout, finished, kill };
 }
 
-/** Runs a program in namespaces of its own to its end; resolves with its stdout. */
+/** Runs such a program to its end; resolves with its stdout. */
 export async function runJob(host: Host, argv: readonly string[], options: JobOptions): Promise<string> {
   const job = startJob(host, argv, options);
   job.stdin.end();

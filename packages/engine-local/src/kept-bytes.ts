@@ -3,18 +3,18 @@ import type { KeptStates } from "./kept-states.ts";
 import { layerSizes } from "./layer-sizes.ts";
 import type { WorkSpace } from "./work-space.ts";
 
-/** Bytes of the layers that no other kept state stands on. */
+/** Bytes of the layers that these states stand on and no other kept state does. */
 export async function keptBytes(
   space: WorkSpace,
   kept: KeptStates,
-  ref: StateRef,
+  refs: readonly StateRef[],
   signal: AbortSignal,
 ): Promise<number> {
-  const all = kept.all();
-  const name = kept.nameOf(ref);
-  const own = (name === undefined ? undefined : all.get(name)) ?? [];
-  const others = new Set([...all].filter(([other]) => other !== name).flatMap(([, layers]) => layers));
-  const only = own.filter((id) => !others.has(id));
+  const names = new Set(refs.map(kept.nameOf));
+  const all = [...kept.all()];
+  const layersOf = (own: boolean) => all.flatMap(([name, layers]) => (names.has(name) === own ? layers : []));
+  const others = new Set(layersOf(false));
+  const only = layersOf(true).filter((id) => !others.has(id));
   const sizes = await layerSizes(space.host, space.state, space.store, only, signal);
-  return only.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0);
+  return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -24,6 +24,14 @@ const suffix = ".json";
 export function keptStates(state: StateDirectory, store: LayerStore, mapping: Mapping): KeptStates {
   const file = (name: string) => join(state.keep, name + suffix);
 
+  // What is kept never changes, so each file is read once.
+  const known = new Map<string, readonly string[]>();
+  const layersOf = (name: string): readonly string[] => {
+    const layers = known.get(name) ?? readKept(file(name))?.layers ?? [];
+    known.set(name, layers);
+    return layers;
+  };
+
   const nameOf = (ref: StateRef): string | undefined =>
     ref.engine === "local" && ref.mapping === mapping && typeof ref.state === "string" && /^[0-9a-f]+$/.test(ref.state)
       ? ref.state
@@ -49,7 +57,7 @@ export function keptStates(state: StateDirectory, store: LayerStore, mapping: Ma
       const names = readdirSync(state.keep)
         .filter((entry) => entry.endsWith(suffix))
         .map((entry) => entry.slice(0, -suffix.length));
-      return new Map(names.map((name) => [name, readKept(file(name))?.layers ?? []]));
+      return new Map(names.map((name) => [name, layersOf(name)]));
     },
   };
 }

@@ -28,16 +28,16 @@ export async function layerSizes(
       writeFileSync(join(folder, "size"), bytes, { mode: 0o600 });
     }
   }
-  const blobs = blobSizes(state);
+  const blobs = blobSizes(state, new Set(there));
   return new Map(there.map((id) => [id, Number(readFileSync(note(id), "utf8")) + (blobs.get(id) ?? 0)]));
 }
 
-/** Bytes of the blobs of each layer, or group of layers: their files are called ID.COMPRESSION. */
-export function blobSizes(state: StateDirectory): ReadonlyMap<string, number> {
+/** Bytes of the blobs of these layers: their files are called ID.COMPRESSION. */
+function blobSizes(state: StateDirectory, ids: ReadonlySet<string>): ReadonlyMap<string, number> {
   const sizes = new Map<string, number>();
   for (const name of readdirSync(state.blobs)) {
     const id = name.split(".")[0] as string;
-    sizes.set(id, (sizes.get(id) ?? 0) + statSync(join(state.blobs, name)).size);
+    if (ids.has(id)) sizes.set(id, (sizes.get(id) ?? 0) + statSync(join(state.blobs, name)).size);
   }
   return sizes;
 }

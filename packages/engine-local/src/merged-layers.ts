@@ -36,7 +36,7 @@ async function mergedLayer(space: WorkSpace, layers: readonly string[], signal: 
     ...overlayText(host, directory, { lowers }),
     shellWords([host.tool("cp"), "--archive", "--no-target-directory", ".", `${draft}/fs`]),
   ].join("\n");
-  await runJob(host, ["/bin/sh", "-c", text], { doing: "merging layers", signal });
+  await runJob(host, ["/bin/sh", "-c", text], { doing: "merging layers", signal, mounts: true });
   store.commit(id, draft, { parents: layers });
   return id;
 }

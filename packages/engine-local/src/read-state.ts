@@ -28,6 +28,7 @@ export async function* readState(space: WorkSpace, at: Snapshot, path: string, s
   const job = startJob(host, ["/bin/sh", "-c", text], {
     doing: `reading ${path}`,
     signal,
+    mounts: true,
     failure: (code) =>
       code === nothingThere
         ? notFound(`there is no ${path} in this state`, "list the folder above it first")

@@ -25,7 +25,7 @@ export function createSession(space: WorkSpace, close: () => Promise<void>): Eng
     keep: async (at) => kept.keep(localSnapshot(at)),
     find: async (ref) => kept.find(ref),
     drop: async (ref) => kept.drop(ref),
-    keptBytes: async (ref, { signal }) => keptBytes(space, kept, ref, combined(signal)),
+    keptBytes: async (refs, { signal }) => keptBytes(space, kept, refs, combined(signal)),
     enter: async (at, options) => enterState(space, localSnapshot(at), options),
     [Symbol.asyncDispose]: close,
   };

@@ -105,14 +105,14 @@ describe("kept states", () => {
     await using build = await openBuild({ stateDirectory });
     const found = await build.session.find(ref, { signal: never });
     expect(found && (await listing(build, found, "/partial"))).toEqual(["partial"]);
-    expect(await build.session.keptBytes(ref, { signal: never })).toBeGreaterThan(1_000_000);
+    expect(await build.session.keptBytes([ref], { signal: never })).toBeGreaterThan(1_000_000);
     // What stands on a kept state can go on from it.
     expect((await build.run(found as never, ["test -s /partial"])).result.ok).toBe(true);
 
     await build.session.drop(ref, { signal: never });
     await build.session.drop(ref, { signal: never });
     expect(await build.session.find(ref, { signal: never })).toBeUndefined();
-    expect(await build.session.keptBytes(ref, { signal: never })).toBe(0);
+    expect(await build.session.keptBytes([ref], { signal: never })).toBe(0);
     for (const other of [{ engine: "buildkit", state: "../../x" }, { engine: "local" }])
       expect(await build.session.find(other, { signal: never })).toBeUndefined();
   });
@@ -127,11 +127,13 @@ describe("kept states", () => {
       refs.push(await build.session.keep(state, { signal: never }));
     }
     const [a, b] = refs as [(typeof refs)[0], (typeof refs)[0]];
-    const bytes = await build.session.keptBytes(a as never, { signal: never });
+    const bytes = await build.session.keptBytes([a as never], { signal: never });
     expect(bytes).toBeGreaterThan(1_000_000);
     expect(bytes).toBeLessThan(2_000_000);
+    // Both together also hold what they share.
+    expect(await build.session.keptBytes([a as never, b as never], { signal: never })).toBeGreaterThan(5_000_000);
     await build.session.drop(b as never, { signal: never });
-    expect(await build.session.keptBytes(a as never, { signal: never })).toBeGreaterThan(4_000_000);
+    expect(await build.session.keptBytes([a as never], { signal: never })).toBeGreaterThan(4_000_000);
   });
 
   it("of a foreign engine's snapshot are refused", async () => {

@@ -49,9 +49,7 @@ async function dropBeyondBudget(options: KeepOptions): Promise<void> {
   const own = failures.filter((failure) => failure.states.engine === options.engine);
   const sizes = new Map<string, number>();
   for (const failure of own) {
-    let size = 0;
-    for (const ref of refsOf(failure.states)) size += await session.keptBytes(ref, { signal });
-    sizes.set(failure.id, size);
+    sizes.set(failure.id, await session.keptBytes(refsOf(failure.states), { signal }));
   }
   const expired = beyondBudget(
     own.map(({ id }) => ({ id, bytes: sizes.get(id) ?? 0 })),

@@ -24,7 +24,7 @@ export function declareKeptStates(declare: Declare): void {
     assert.deepEqual([files.kept, files.delete], ["kept", undefined]);
     assert.equal(await imageIdOf(second.session.image(found, suiteSpec()), signal), id);
     assert.equal(await second.tell("cat /suite/kept", found), "kept");
-    assert.ok((await second.session.keptBytes(ref, { signal })) >= 0);
+    assert.ok((await second.session.keptBytes([ref], { signal })) >= 0);
     await second.session.drop(ref, { signal });
   });
 
@@ -49,7 +49,7 @@ export function declareKeptStates(declare: Declare): void {
     await session.drop(ref, { signal });
     await using later = await bench.again();
     assert.equal(await later.session.find({ engine: engine.name }, { signal }), undefined);
-    assert.equal(await session.keptBytes({ engine: engine.name }, { signal }), 0);
+    assert.equal(await session.keptBytes([{ engine: engine.name }], { signal }), 0);
     await session.drop({ engine: engine.name, state: "no-such-state" }, { signal });
   });
 

@@ -224,10 +224,13 @@ export function scriptedEngine(options: ScriptedEngineOptions = {}): ScriptedEng
         await begin({ method: "drop" }, signal);
         if (typeof ref.state === "string") kept.delete(ref.state);
       },
-      async keptBytes(ref, { signal }) {
+      async keptBytes(refs, { signal }) {
         refuseAborted(signal);
-        const state = typeof ref.state === "string" && kept.has(ref.state) ? states.get(ref.state) : undefined;
-        return state ? [...latest(state).values()].reduce((sum, entry) => sum + entry.body.length, 0) : 0;
+        const found = refs.flatMap(({ state }) =>
+          typeof state === "string" && kept.has(state) ? (states.get(state) ?? []) : [],
+        );
+        const entries = found.flatMap((state) => [...latest(state).values()]);
+        return entries.reduce((sum, entry) => sum + entry.body.length, 0);
       },
       async [Symbol.asyncDispose]() {
         disposed = true;

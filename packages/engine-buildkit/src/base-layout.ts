@@ -25,8 +25,10 @@ export function layoutBases() {
     async add(environment: Environment, signal: AbortSignal): Promise<BaseFacts> {
       const image = await baseImage(environment, (layer) => storedBlob(layer, signal));
       for (const blob of blobsOf(image)) blobs.set(blob.descriptor.digest, blob);
+      const name = `melange2.invalid/base@${image.manifest.descriptor.digest}`;
       return {
-        state: ociLayout(`melange2.invalid/base@${image.manifest.descriptor.digest}`, {
+        name,
+        state: ociLayout(name, {
           store: storeName,
           platform: environment.platform,
           name: "melange2 base",

@@ -1,20 +1,13 @@
-import type { BuildkitClient, Export, SolveResult } from "@melange2/buildkit-client";
-import type {
-  ByteSink,
-  Compression,
-  DebugImage,
-  Delivered,
-  Descriptor,
-  Digest,
-  ImageSpec,
-  Target,
-} from "@melange2/core";
-import { compressionOf } from "@melange2/oci";
+import type { BuildkitClient, Export } from "@melange2/buildkit-client";
+import type { ByteSink, DebugImage, ImageSpec, Target } from "@melange2/core";
 import { layoutBases } from "./base-layout.ts";
 import type { Daemon } from "./daemon.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
-import { exportImage, type ImageJobOptions } from "./image-job.ts";
-import type { BaseFacts, BuildkitSnapshot } from "./snapshot.ts";
+import { deliveredOf, exportAttributes, type ImageExport } from "./image-export.ts";
+import { exportImage } from "./image-job.ts";
+import { pipeToBytes } from "./pipe-to-bytes.ts";
+import { pushImage } from "./push-image.ts";
+import type { BuildkitSnapshot } from "./snapshot.ts";
 import { spoolImage } from "./spool-image.ts";
 
 /** A daemon of its own: it streams archives and pushes by itself. */
@@ -32,71 +25,49 @@ export function buildkitd(client: BuildkitClient): Daemon {
 }
 
 function buildkitdImage(client: BuildkitClient, at: BuildkitSnapshot, spec: ImageSpec, spool: string): DebugImage {
-  const run = async (options: Omit<ImageJobOptions, "takesApart">): Promise<SolveResult> => {
-    throwIfAborted(options.signal);
-    try {
-      return await exportImage(client, at, spec, { ...options, takesApart: true });
-    } catch (error) {
-      throw translated(error, "exporting the image");
-    }
+  const image: ImageExport = {
+    attributes: (compression) => exportAttributes(at.base, spec, compression),
+    run: (options) => exportImage(client, at, spec, { ...options, takesApart: true }),
   };
+  const daemonIsHere = /^unix:|^tcp:\/\/(?:localhost|127\.|\[::1\])/.test(client.address);
   return {
     spec,
-    async deliver(target, { signal, onProgress }) {
-      switch (target.kind) {
-        case "archive": {
-          const sink = countingSink(target.sink, (done) => onProgress?.(done, undefined));
-          const { response } = await run({ export: archiveExport(at.base, spec, target, sink), signal });
-          return { ...deliveredOf(response), bytes: sink.written };
-        }
-        default:
-          return undefined;
+    async deliver(target, options) {
+      const { signal, onProgress } = options;
+      throwIfAborted(signal);
+      if (target.kind === "registry") return pushImage(image, target, daemonIsHere, options);
+      if (target.kind !== "archive") return undefined;
+      const sink = countingSink(target.sink, (done) => onProgress?.(done, undefined));
+      try {
+        const { response } = await image.run({ export: archiveExport(image, target, sink), signal });
+        return { ...deliveredOf(response), bytes: sink.written };
+      } catch (error) {
+        throw translated(error, "exporting the image");
       }
     },
-    open: ({ signal }) =>
-      spoolImage(spool, spec, (sink) =>
-        run({ export: archiveExport(at.base, spec, { compression: "gzip", names: [] }, sink), signal }),
-      ),
+    async open({ signal }) {
+      throwIfAborted(signal);
+      const archive = pipeToBytes((sink, ended) =>
+        image.run({
+          export: archiveExport(image, { compression: "gzip", names: [] }, sink),
+          signal: AbortSignal.any([signal, ended]),
+        }),
+      );
+      try {
+        return await spoolImage(spool, spec, archive);
+      } catch (error) {
+        throw translated(error, "taking the image from the daemon");
+      }
+    },
   };
 }
 
 type Archive = Pick<Extract<Target, { kind: "archive" }>, "compression" | "names">;
 
-function archiveExport(base: BaseFacts, spec: ImageSpec, { compression, names }: Archive, sink: ByteSink): Export {
-  return {
-    type: "docker",
-    attributes: {
-      ...imageAttributes(base, spec, compression),
-      ...(names.length === 0 ? {} : { name: names.join(",") }),
-    },
-    sink,
-  };
-}
-
-/** What goes for every exporter of images. */
-function imageAttributes(base: BaseFacts, spec: ImageSpec, compression: Compression): Readonly<Record<string, string>> {
-  const kind = compression === "none" ? "uncompressed" : compression;
-  // Gzip is read by every loader, so what came as gzip goes as gzip, whatever was asked for.
-  const fits = (mediaType: string) => ["gzip", compression].includes(compressionOf(mediaType) ?? "");
-  return {
-    compression: kind,
-    ...(base.layers.every(fits) ? {} : { "force-compression": "true" }),
-    "oci-mediatypes": "true",
-    ...Object.fromEntries(Object.entries(spec.annotations).map(([key, value]) => [`annotation.${key}`, value])),
-  };
-}
-
-function deliveredOf(response: SolveResult["response"]): Pick<Delivered, "imageId" | "manifest"> {
-  const manifest = response["containerimage.descriptor"];
-  return {
-    imageId: response["containerimage.config.digest"] as Digest,
-    ...(manifest === undefined ? {} : { manifest: descriptorOf(manifest) }),
-  };
-}
-
-function descriptorOf(base64: string): Descriptor {
-  const { mediaType, digest, size } = JSON.parse(Buffer.from(base64, "base64").toString()) as Descriptor;
-  return { mediaType, digest, size };
+/** An archive for docker and an OCI archive in one. */
+function archiveExport(image: ImageExport, { compression, names }: Archive, sink: ByteSink): Export {
+  const name = names.length === 0 ? {} : { name: names.join(",") };
+  return { type: "docker", attributes: { ...image.attributes(compression), ...name }, sink };
 }
 
 function countingSink(sink: ByteSink, onBytes: (written: number) => void): ByteSink & { readonly written: number } {

@@ -4,6 +4,7 @@ import type { Engine, EngineContext, EngineOptions, EngineSession, Finding } fro
 import { buildingJob } from "./building-job.ts";
 import { buildkitd } from "./buildkitd.ts";
 import { daemonTransport } from "./daemon-address.ts";
+import { dockerd } from "./dockerd.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
 import { createPermits } from "./permits.ts";
 import { createSession } from "./session.ts";
@@ -38,7 +39,8 @@ async function openSession(context: EngineContext, options: EngineOptions): Prom
   const client = await connect(transport, { signal: options.signal }).catch((error: unknown) => {
     throw translated(error, "connecting to the daemon");
   });
-  const daemon = buildkitd(client);
+  const [, socket] = /^docker:\/\/(.+)$/.exec(client.address) ?? [];
+  const daemon = socket === undefined ? buildkitd(client) : dockerd(client, socket);
   const permits = createPermits(options.secrets);
   return createSession({
     client,

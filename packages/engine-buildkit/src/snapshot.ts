@@ -4,6 +4,8 @@ import { engineError } from "./foreign-errors.ts";
 
 /** What the states of one environment stand on. */
 export interface BaseFacts {
+  /** What it is called in the graph. */
+  readonly name: string;
   readonly state: State;
   /** Media types of its layers, bottom first. */
   readonly layers: readonly string[];

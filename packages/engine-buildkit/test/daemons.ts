@@ -16,3 +16,11 @@ export function busyboxEnvironment(tar: string): Environment {
 export function context(address: string, stateDirectory: string): EngineContext {
   return { stateDirectory, env: {}, options: { "buildkit-addr": address } };
 }
+
+const docker = (socket: string | undefined) => (socket === undefined ? undefined : `docker://${socket}`);
+
+export const daemons = [
+  { name: "buildkitd", address: process.env.MELANGE2_TEST_BUILDKIT },
+  { name: "dockerd 20.10", address: docker(process.env.MELANGE2_TEST_DOCKER20) },
+  { name: "dockerd 28", address: docker(process.env.MELANGE2_TEST_DOCKER28) },
+] as const;

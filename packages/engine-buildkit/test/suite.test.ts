@@ -4,17 +4,18 @@ import { join } from "node:path";
 import { engineSuite } from "@melange2/testkit";
 import { describe, test } from "vitest";
 import buildkitEngine from "../src/index.ts";
-import { busyboxEnvironment, context } from "./daemons.ts";
+import { busyboxEnvironment, context, daemons } from "./daemons.ts";
 
-const address = process.env.MELANGE2_TEST_BUILDKIT;
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
 
-describe.skipIf(address === undefined || tar === undefined)("the suite for engines, on buildkitd", () => {
-  if (address === undefined || tar === undefined) return;
-  const engine = buildkitEngine(context(address, mkdtempSync(join(tmpdir(), "engine-buildkit-"))));
-  engineSuite({
-    test: (name, body) => test(name, { timeout: 120_000 }, body),
-    subject: async () => ({ engine, [Symbol.asyncDispose]: async () => {} }),
-    base: busyboxEnvironment(tar),
+describe.each(daemons)("the suite for engines, on $name", ({ address }) => {
+  describe.skipIf(address === undefined || tar === undefined)("", () => {
+    if (address === undefined || tar === undefined) return;
+    const engine = buildkitEngine(context(address, mkdtempSync(join(tmpdir(), "engine-buildkit-"))));
+    engineSuite({
+      test: (name, body) => test(name, { timeout: 120_000 }, body),
+      subject: async () => ({ engine, [Symbol.asyncDispose]: async () => {} }),
+      base: busyboxEnvironment(tar),
+    });
   });
 });

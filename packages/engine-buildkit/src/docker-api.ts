@@ -1,0 +1,122 @@
+import { once } from "node:events";
+import { type ClientRequest, type IncomingMessage, request as startRequest } from "node:http";
+import { finished } from "node:stream/promises";
+import type { ByteSink, Bytes } from "@melange2/core";
+import { engineError, interrupted, translated } from "./foreign-errors.ts";
+
+/** The few calls of the Docker Engine API that moving images in and out takes. Reject with `engine` or `interrupted`. */
+export interface DockerApi {
+  /** The daemon's own id, whatever address it is reached at. */
+  id(signal: AbortSignal): Promise<string>;
+  /** undefined: there is none of this name or id. */
+  image(nameOrId: string, signal: AbortSignal): Promise<DockerImage | undefined>;
+  /** `write` writes an archive; resolves when the daemon has taken it. */
+  load(write: (sink: ByteSink) => Promise<unknown>, signal: AbortSignal): Promise<void>;
+  /** An image as `docker save` writes it. */
+  save(id: string, signal: AbortSignal): Bytes;
+  /** Removes an image that has no name; one that is gone is no error. */
+  remove(id: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface DockerImage {
+  readonly id: string;
+  readonly names: readonly string[];
+}
+
+const longestAnswer = 4 << 20;
+
+export function dockerApi(socketPath: string): DockerApi {
+  /** Runs one exchange and ends its connection, whatever comes. */
+  async function exchange<T>(
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    work: (request: ClientRequest, response: Promise<IncomingMessage>) => Promise<T>,
+  ): Promise<T> {
+    if (signal.aborted) throw interrupted();
+    const request = startRequest({ socketPath, method, path, agent: false, headers: { Host: "docker" } });
+    const response = once(request, "response").then(([answer]) => answer as IncomingMessage);
+    // Whoever writes may see the failure first.
+    response.catch(() => {});
+    request.on("error", () => {});
+    const stop = () => request.destroy(interrupted());
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      return await work(request, response);
+    } catch (error) {
+      throw signal.aborted ? interrupted() : translated(error, `the Docker daemon at ${socketPath}`);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      request.destroy();
+    }
+  }
+
+  /** undefined: 404. */
+  async function call(method: "GET" | "DELETE", path: string, signal: AbortSignal): Promise<unknown> {
+    return exchange(method, path, signal, async (request, response) => {
+      request.end();
+      const answer = await response;
+      const text = await textOf(answer);
+      if (answer.statusCode === 404) return undefined;
+      if (answer.statusCode !== 200) throw refused(`${method} ${path}`, text);
+      return JSON.parse(text);
+    });
+  }
+
+  return {
+    async id(signal) {
+      return ((await call("GET", "/info", signal)) as { ID: string }).ID;
+    },
+    async image(nameOrId, signal) {
+      const found = await call("GET", `/images/${encodeURIComponent(nameOrId)}/json`, signal);
+      if (found === undefined) return undefined;
+      const { Id, RepoTags } = found as { Id: string; RepoTags: readonly string[] | null };
+      return { id: Id, names: RepoTags ?? [] };
+    },
+    load: (write, signal) =>
+      exchange("POST", "/images/load?quiet=1", signal, async (request, response) => {
+        request.setHeader("Content-Type", "application/x-tar");
+        await write({
+          async write(chunk) {
+            if (!request.write(chunk)) await Promise.race([once(request, "drain"), response]);
+          },
+          close: async () => void request.end(),
+        });
+        const answer = await response;
+        const text = await textOf(answer);
+        // It says 200 before it knows whether it can.
+        if (answer.statusCode !== 200 || text.includes('"errorDetail"')) throw refused("loading the base", text);
+      }),
+    async *save(id, signal) {
+      if (signal.aborted) throw interrupted();
+      const request = startRequest({ socketPath, path: `/images/${encodeURIComponent(id)}/get`, agent: false, signal });
+      try {
+        const [answer] = (await once(request.end(), "response")) as [IncomingMessage];
+        if (answer.statusCode !== 200) throw refused(`saving the image ${id}`, await textOf(answer));
+        yield* answer;
+        await finished(answer);
+      } catch (error) {
+        throw signal.aborted ? interrupted() : translated(error, `the Docker daemon at ${socketPath}`);
+      } finally {
+        request.destroy();
+      }
+    },
+    async remove(id, signal) {
+      await call("DELETE", `/images/${encodeURIComponent(id)}?noprune=1`, signal);
+    },
+  };
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of response.setEncoding("utf8") as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > longestAnswer) throw new Error(`its answer is longer than ${longestAnswer} bytes`);
+  }
+  return text;
+}
+
+function refused(what: string, answer: string): Error {
+  const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(answer)?.[1] ?? answer.trim().slice(0, 200);
+  return engineError(`the Docker daemon refused ${what}: ${message}`, "See the daemon's log.");
+}

@@ -1,0 +1,112 @@
+import type { BuildkitClient } from "@melange2/buildkit-client";
+import type { DebugImage, Environment, ImageSpec, Layer, LocalImage } from "@melange2/core";
+import { image } from "@melange2/llb";
+import { type Blob, compressionOf, hexOf, readyBlob, writeArchive } from "@melange2/oci";
+import { baseImage } from "./base-image.ts";
+import type { Daemon } from "./daemon.ts";
+import { type DockerApi, dockerApi } from "./docker-api.ts";
+import { throwIfAborted, translated } from "./foreign-errors.ts";
+import { exportImage } from "./image-job.ts";
+import type { BaseFacts, BuildkitSnapshot } from "./snapshot.ts";
+import { spoolImage } from "./spool-image.ts";
+import { writeLocalArchive } from "./write-local-archive.ts";
+
+/**
+ * The BuildKit inside a Docker daemon. It knows no OCI layouts and only its own exporter: bases enter as images of the daemon, images
+ * leave through the daemon's own API.
+ */
+export function dockerd(client: BuildkitClient, socketPath: string): Daemon {
+  const docker = dockerApi(socketPath);
+  return {
+    claims: ["archive", "docker-daemon"],
+    takesApart: false,
+    stores: {},
+    addBase: (environment, signal) => addBase(docker, environment, signal),
+    hasBase: async ({ name }, signal) => (await docker.image(name, signal)) !== undefined,
+    image: (space, at, spec) => dockerImage(client, docker, at, spec, space.spoolDirectory),
+  };
+}
+
+/** The name says what is in it. A host that cannot be: a daemon that has lost the image would go and ask for it there. */
+async function addBase(docker: DockerApi, environment: Environment, signal: AbortSignal): Promise<BaseFacts> {
+  const { config, imageId, layers } = await baseImage(environment, (layer) => loadableBlob(layer, signal));
+  const name = `melange2.invalid/base:${hexOf(imageId)}`;
+  if ((await docker.image(name, signal)) === undefined) {
+    await docker.load((sink) => writeArchive(sink, { config, layers, names: [name], signal }), signal);
+  }
+  return {
+    name,
+    state: image(name, { resolveMode: "local", platform: environment.platform, name: "melange2 base" }),
+    layers: layers.map(({ descriptor }) => descriptor.mediaType),
+  };
+}
+
+/** Every Docker daemon reads plain and gzip. */
+async function loadableBlob(layer: Layer, signal: AbortSignal): Promise<Blob> {
+  const gzip = layer.blob !== undefined && compressionOf(layer.blob.mediaType) === "gzip";
+  const ready = await readyBlob(layer, gzip ? "gzip" : "none", signal);
+  if (ready === undefined) throw new TypeError(`the plain tar of layer ${layer.diffId} takes no preparing`);
+  return ready;
+}
+
+function dockerImage(
+  client: BuildkitClient,
+  docker: DockerApi,
+  at: BuildkitSnapshot,
+  spec: ImageSpec,
+  spool: string,
+): DebugImage {
+  /** Makes an image in the daemon and tells its id there. */
+  async function make(names: readonly string[], signal: AbortSignal): Promise<string> {
+    throwIfAborted(signal);
+    const attributes = names.length === 0 ? {} : { name: names.join(",") };
+    const { response } = await exportImage(client, at, spec, {
+      export: { type: "moby", attributes },
+      takesApart: false,
+      signal,
+    });
+    const digest = response["containerimage.config.digest"] ?? response["containerimage.digest"];
+    if (digest === undefined) throw new TypeError("the Docker daemon did not tell the id of the image that it made");
+    return digest;
+  }
+
+  async function open(signal: AbortSignal): Promise<LocalImage> {
+    try {
+      const id = await make([], signal);
+      try {
+        return await spoolImage(spool, spec, docker.save(id, signal));
+      } finally {
+        await removeUnnamed(docker, id);
+      }
+    } catch (error) {
+      throw translated(error, "taking the image from the Docker daemon");
+    }
+  }
+
+  return {
+    spec,
+    async deliver(target, options) {
+      const { signal } = options;
+      throwIfAborted(signal);
+      try {
+        if (target.kind === "docker-daemon") {
+          if (target.daemonId !== (await docker.id(signal))) return undefined;
+          return { imageId: (await make(target.names, signal)) as `sha256:${string}`, bytes: 0 };
+        }
+        if (target.kind !== "archive") return undefined;
+        await using local = await open(signal);
+        return await writeLocalArchive(local, target, spool, options);
+      } catch (error) {
+        throw translated(error, "exporting the image", "export");
+      }
+    },
+    open: ({ signal }) => open(signal),
+  };
+}
+
+/** An image that the user has as well, by a name of theirs, stays. */
+async function removeUnnamed(docker: DockerApi, id: string): Promise<void> {
+  const { signal } = new AbortController();
+  const found = await docker.image(id, signal).catch(() => undefined);
+  if (found !== undefined && found.names.length === 0) await docker.remove(id, signal).catch(() => {});
+}

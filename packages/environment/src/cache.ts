@@ -20,6 +20,7 @@ import {
   parseDescriptor,
   writeFileAtomically,
 } from "@melange2/oci";
+import { removeAbandoned } from "./abandoned-files.ts";
 
 /**
  * Imported layers and what is known of them, content-addressed, shared by all builds:
@@ -47,6 +48,8 @@ export async function openCache(directory: string): Promise<LayerCache> {
         cause,
       });
     });
+  for (const part of ["layers", "blobs", "notes"]) await removeAbandoned(join(directory, part), ".tmp");
+  await removeAbandoned(join(directory, "tmp"), "");
   const tarPath = (diffId: Digest) => join(directory, "layers", `${hexOf(diffId)}.tar`);
   const aboutPath = (diffId: Digest) => join(directory, "layers", `${hexOf(diffId)}.json`);
   const blobPath = (digest: Digest) => join(directory, "blobs", hexOf(digest));

@@ -114,6 +114,21 @@ describe("root filesystems", () => {
   });
 });
 
+test("what a killed import left in the cache is removed by a later one, once nobody can be writing it", async () => {
+  const at = scratch();
+  const directory = smallRoot(join(at, "root"));
+  await open(directory, join(at, "cache"));
+  const half = (name: string) => join(at, "cache", name);
+  for (const name of ["tmp/old", "layers/old.tar.0a.tmp", "blobs/old.0a.tmp", "tmp/new", "layers/new.tar.0b.tmp"]) {
+    writeFileSync(half(name), "half");
+    if (name.includes("old")) settle(half(name));
+  }
+  await open(directory, join(at, "cache"));
+  expect(readdirSync(half("tmp"))).toEqual(["new"]);
+  expect(readdirSync(half("blobs"))).toEqual([]);
+  expect(readdirSync(half("layers")).filter((name) => name.endsWith(".tmp"))).toEqual(["new.tar.0b.tmp"]);
+});
+
 describe("images", () => {
   test.each(["plain", "gzip"])("an archive (%s) with its config, layer by layer", async (packing) => {
     const at = scratch();

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
@@ -135,6 +135,27 @@ describe("Ctrl-C", () => {
       expect(kept).toMatchObject({ code: 0, stdout: Buffer.from("half\n") });
     },
   );
+
+  it.concurrent("before the first step ends with 130 and leaves no half of a layer", { timeout: 120_000 }, async () => {
+    await using here = await place();
+    const args = await written(here, ends(here));
+    const sparse = join(here.directory, "sparse");
+    await writeFile(sparse, "");
+    await truncate(sparse, 4e9);
+    const build = here.start([...args, "--progress=plain"]);
+    let said = "";
+    build.stderr.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    await until(
+      () => said.includes("compose environment"),
+      () => "the copying of the source",
+    );
+    build.kill("SIGINT");
+    expect((await once(build, "close"))[0], said).toBe(130);
+    expect(said).toContain("melange2: error: interrupted");
+    expect(await readdir(join(here.directory, "state/bases/tmp"))).toEqual([]);
+  });
 
   it.concurrent("in an export leaves no part of it, and the build failed as it did", { timeout: 120_000 }, async () => {
     await using here = await place();

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { type FileHandle, link, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { setImmediate as othersTurn } from "node:timers/promises";
 import type { ByteSink } from "@melange2/core";
 import { asExportError, hasCode } from "./export-error.ts";
 
@@ -73,30 +75,25 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
   }
 }
 
-/** The same two buffers all along: megabytes of fresh memory for every piece cost more than the copying. */
+/**
+ * One small buffer that stays in the processor's cache, read and written synchronously: fresh memory for each piece, or a thread's help for
+ * each call, costs more than the copying. Between two pieces others get their turn, so an interrupt is heard.
+ */
 async function appendFile(handle: FileHandle, path: string, see: (piece: Uint8Array) => void): Promise<void> {
-  const source = await open(path);
-  const buffers = [Buffer.allocUnsafeSlow(pieceSize), Buffer.allocUnsafeSlow(pieceSize)] as const;
-  let written = Promise.resolve();
+  const buffer = Buffer.allocUnsafeSlow(256 * 1024);
+  const source = openSync(path, "r");
   try {
-    for (let turn = 0; ; turn++) {
-      const buffer = buffers[turn % 2 === 0 ? 0 : 1];
-      const { bytesRead } = await source.read(buffer, 0, pieceSize, null);
-      await written;
-      if (bytesRead === 0) return;
-      const piece = buffer.subarray(0, bytesRead);
-      written = writeAll(handle, piece);
-      written.catch(() => {}); // awaited in the next turn, or at the end when the reader stops early
-      see(piece);
+    for (;;) {
+      const length = readSync(source, buffer);
+      if (length === 0) return;
+      see(buffer.subarray(0, length));
+      for (let done = 0; done < length; ) done += writeSync(handle.fd, buffer, done, length - done);
+      await othersTurn();
     }
   } finally {
-    await Promise.allSettled([written]);
-    await source.close();
+    closeSync(source);
   }
 }
-
-/** Stays in the processor's cache between reading and writing. */
-const pieceSize = 256 * 1024;
 
 /**
  * Gives the file its name by a link, which never replaces anything: a file that another export put there in the same moment

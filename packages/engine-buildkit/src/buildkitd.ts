@@ -17,6 +17,7 @@ export function buildkitd(client: BuildkitClient): Daemon {
     claims: ["archive", "registry"],
     takesApart: true,
     stores: bases.stores,
+    roomFor: () => true,
     addBase: bases.add,
     // Whether it has the layers shows when a graph is solved.
     hasBase: async () => true,
@@ -27,7 +28,7 @@ export function buildkitd(client: BuildkitClient): Daemon {
 function buildkitdImage(client: BuildkitClient, at: BuildkitSnapshot, spec: ImageSpec, spool: string): DebugImage {
   const image: ImageExport = {
     attributes: (compression) => exportAttributes(at.base, spec, compression),
-    run: (options) => exportImage(client, at, spec, { ...options, takesApart: true }),
+    run: (options) => exportImage(client, at, spec, options),
   };
   const daemonIsHere = /^unix:|^tcp:\/\/(?:localhost|127\.|\[::1\])/.test(client.address);
   return {

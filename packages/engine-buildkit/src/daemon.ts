@@ -6,10 +6,12 @@ import type { BaseFacts, BuildkitSnapshot } from "./snapshot.ts";
 /** What differs between a buildkitd and the BuildKit inside a Docker daemon. */
 export interface Daemon {
   readonly claims: readonly Target["kind"][];
-  /** Whether it knows diff and merge of states. */
+  /** Whether it knows the difference between states. */
   readonly takesApart: boolean;
   /** Content stores for the session's job. */
   readonly stores: Readonly<Record<string, BlobStore>>;
+  /** Whether one more unit can run on the state. */
+  roomFor(at: BuildkitSnapshot): boolean;
   /** Has an environment ready as a source of graphs; layers move at the latest when something runs on it. */
   addBase(environment: Environment, signal: AbortSignal): Promise<BaseFacts>;
   /** Whether a base that an earlier session added is still to be had. */

@@ -5,11 +5,14 @@ import { type Blob, compressionOf, hexOf, readyBlob, writeArchive } from "@melan
 import { baseImage } from "./base-image.ts";
 import type { Daemon } from "./daemon.ts";
 import { type DockerApi, dockerApi } from "./docker-api.ts";
-import { throwIfAborted, translated } from "./foreign-errors.ts";
+import { interrupted, throwIfAborted, translated } from "./foreign-errors.ts";
 import { exportImage } from "./image-job.ts";
 import type { BaseFacts, BuildkitSnapshot } from "./snapshot.ts";
 import { spoolImage } from "./spool-image.ts";
 import { writeLocalArchive } from "./write-local-archive.ts";
+
+/** Of 128 that its storage takes, some are for what is made of a state. */
+const layerLimit = 120;
 
 /**
  * The BuildKit inside a Docker daemon. It knows no OCI layouts and only its own exporter: bases enter as images of the daemon, images
@@ -21,6 +24,7 @@ export function dockerd(client: BuildkitClient, socketPath: string): Daemon {
     claims: ["archive", "docker-daemon"],
     takesApart: false,
     stores: {},
+    roomFor: ({ base, units }) => base.layers.length + units < layerLimit,
     addBase: (environment, signal) => addBase(docker, environment, signal),
     hasBase: async ({ name }, signal) => (await docker.image(name, signal)) !== undefined,
     image: (space, at, spec) => dockerImage(client, docker, at, spec, space.spoolDirectory),
@@ -62,7 +66,6 @@ function dockerImage(
     const attributes = names.length === 0 ? {} : { name: names.join(",") };
     const { response } = await exportImage(client, at, spec, {
       export: { type: "moby", attributes },
-      takesApart: false,
       signal,
     });
     const digest = response["containerimage.config.digest"] ?? response["containerimage.digest"];
@@ -97,7 +100,7 @@ function dockerImage(
         await using local = await open(signal);
         return await writeLocalArchive(local, target, spool, options);
       } catch (error) {
-        throw translated(error, "exporting the image", "export");
+        throw signal.aborted ? interrupted() : translated(error, "exporting the image", "export");
       }
     },
     open: ({ signal }) => open(signal),

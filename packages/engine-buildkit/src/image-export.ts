@@ -9,7 +9,7 @@ export interface ImageExport {
   /** Attributes that every exporter of images takes. */
   attributes(compression: Compression): Readonly<Record<string, string>>;
   /** Executes nothing; rejects with what the daemon says. */
-  run(options: Omit<ImageJobOptions, "takesApart">): Promise<SolveResult>;
+  run(options: ImageJobOptions): Promise<SolveResult>;
 }
 
 export function exportAttributes(

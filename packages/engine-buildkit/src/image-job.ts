@@ -16,8 +16,6 @@ import type { BuildkitSnapshot } from "./snapshot.ts";
 
 export interface ImageJobOptions {
   readonly export: Export;
-  /** Whether the daemon knows diff and merge of states. */
-  readonly takesApart: boolean;
   readonly credentials?: Served["credentials"];
   readonly onStatus?: (event: StatusEvent) => void;
   readonly signal: AbortSignal;
@@ -33,7 +31,7 @@ export async function exportImage(
   spec: ImageSpec,
   { signal, ...options }: ImageJobOptions,
 ): Promise<SolveResult> {
-  const { state, history } = imageState(at, spec, options.takesApart);
+  const { state, history } = imageState(at, spec);
   await using job = client.job({
     serve: {
       trees: { [filesTree]: treeOf(spec) },

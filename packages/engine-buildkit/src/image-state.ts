@@ -1,6 +1,7 @@
 import type { ImageSpec } from "@melange2/core";
-import { diff, file, local, merge, type State, scratch } from "@melange2/llb";
+import { diff, file, local, merge, type State } from "@melange2/llb";
 import { baseHistory } from "./base-image.ts";
+import { flattened } from "./flattened-state.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 
 /** Docker takes no more layers in one image. */
@@ -16,11 +17,11 @@ export interface ImageState {
 }
 
 /** The base's layers, one for each unit, one of the image's own files. Too many units are one layer. */
-export function imageState(at: BuildkitSnapshot, spec: ImageSpec, takesApart: boolean): ImageState {
+export function imageState(at: BuildkitSnapshot, spec: ImageSpec): ImageState {
   const { state, history } =
     at.base.layers.length + at.units < dockerLimit
       ? { state: at.state, history: [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)] }
-      : squashed(at, takesApart);
+      : squashed(at);
   if (spec.files.length === 0) return { state, history };
   // Without one hint for all, each export would leave a copy of its files in the daemon.
   const from = local(filesTree, { sharedKeyHint: filesTree });
@@ -48,13 +49,9 @@ function wordsOf(at: BuildkitSnapshot, spec: ImageSpec): readonly string[] {
   return Array.from({ length: at.units }, (_, index) => `step ${index + 1}`);
 }
 
-/** The whole tree as one layer, or where the daemon can tell: the base's layers, and all that the units changed as one. */
-function squashed(at: BuildkitSnapshot, takesApart: boolean): ImageState {
-  const copy = { type: "copy", from: at.state, source: "/", destination: "/", contents: true } as const;
-  const tree = file(scratch, [copy], { name: "melange2 squash" });
-  const steps = `steps 1 to ${at.units}`;
-  if (!takesApart) return { state: tree, history: [`base, ${steps}`] };
+/** The base's layers, and all that the units changed as one. */
+function squashed({ base, state: at, units }: BuildkitSnapshot): ImageState {
   // Of states that do not stand on each other the difference is computed, deletions included.
-  const state = merge([at.base.state, diff(at.base.state, tree)]);
-  return { state, history: [...baseHistory(at.base.layers.length), steps] };
+  const state = merge([base.state, diff(base.state, flattened(at))]);
+  return { state, history: [...baseHistory(base.layers.length), `steps 1 to ${units}`] };
 }

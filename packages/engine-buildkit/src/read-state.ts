@@ -21,10 +21,18 @@ export async function* readState(client: BuildkitClient, at: State, path: string
   try {
     yield* bytes;
   } catch (error) {
-    const missing = /no such file or directory|not a directory/;
-    if (isBuildkitError(error) && (missing.test(error.message) || error.message.includes(`"${source}": not found`))) {
+    if (isBuildkitError(error) && isMissing(error.message, source)) {
       throw notFound(`there is no ${path} in this state`, "List the folder above it first.");
     }
     throw translated(error, `reading ${path}`);
   }
+}
+
+/** Daemons of different ages say it in different words. */
+function isMissing(message: string, source: string): boolean {
+  return (
+    /no such file or directory|not a directory/.test(message) ||
+    message.includes(`"${source}": not found`) ||
+    message.includes(`"${source}" not found`)
+  );
 }

@@ -5,6 +5,7 @@ import type { RunOptions, RunResult, Unit } from "@melange2/core";
 import type { BuildSpace } from "./build-space.ts";
 import type { SolvedState } from "./building-job.ts";
 import { pruneRecords } from "./daemon-records.ts";
+import { asBase } from "./flattened-state.ts";
 import {
   engineError,
   missingTools,
@@ -29,12 +30,13 @@ const stopMs = 8_000;
 export async function runUnit(
   space: BuildSpace,
   unit: Unit,
-  from: BuildkitSnapshot,
+  start: BuildkitSnapshot,
   options: RunOptions,
 ): Promise<RunResult> {
   const signal = AbortSignal.any([options.signal, space.options.signal]);
   throwIfAborted(signal);
   requireSecrets(space, unit);
+  const from = space.daemon.roomFor(start) ? start : asBase(start);
   const { network } = space.options;
   const nonce = options.fresh === undefined ? undefined : `${options.fresh}.${randomBytes(4).toString("hex")}`;
   let op = unitOp(from.state, unit, { network, nonce });

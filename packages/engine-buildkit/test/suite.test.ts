@@ -8,13 +8,14 @@ import { busyboxEnvironment, context, daemons } from "./daemons.ts";
 
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
 
-describe.each(daemons)("the suite for engines, on $name", ({ address }) => {
+describe.each(daemons)("the suite for engines, on $name", ({ address, lacks }) => {
   describe.skipIf(address === undefined || tar === undefined)("", () => {
     if (address === undefined || tar === undefined) return;
     const engine = buildkitEngine(context(address, mkdtempSync(join(tmpdir(), "engine-buildkit-"))));
     engineSuite({
       test: (name, body) => test(name, { timeout: 120_000 }, body),
       subject: async () => ({ engine, [Symbol.asyncDispose]: async () => {} }),
+      lacks,
       base: busyboxEnvironment(tar),
     });
   });

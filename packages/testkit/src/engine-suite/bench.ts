@@ -18,7 +18,7 @@ import { testStep, testUnit } from "../plan-parts.ts";
 import type { SuiteTest, SuiteTestContext } from "../suite-test.ts";
 
 /** What an engine may lack on some hosts without being wrong. */
-export type EngineFeature = "users";
+export type EngineFeature = "users" | "fifos";
 
 export interface EngineSubject extends AsyncDisposable {
   readonly engine: Engine;
@@ -30,7 +30,7 @@ export interface EngineSuiteOptions {
   readonly subject: () => Promise<EngineSubject>;
   /** A root filesystem with busybox's applets in the default PATH, `/bin/sh` among them. */
   readonly base: Environment;
-  /** What this host's engine cannot do, and why: those tests are skipped with this reason. `users`: steps of other users than root. */
+  /** What this host's engine cannot do, and why: those tests are skipped with this reason. `users`: steps of other users than root; `fifos`: reading a folder gives them, too. */
   readonly lacks?: Partial<Readonly<Record<EngineFeature, string>>>;
 }
 

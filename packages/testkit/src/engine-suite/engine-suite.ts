@@ -22,7 +22,7 @@ export function engineSuite(options: EngineSuiteOptions): void {
     );
     assert.ok(session.can.claims.includes("archive"), "every engine writes archives");
   });
-  declareEffects(declare);
+  declareEffects(declare, options.lacks);
   declareEndings(declare);
   declareCaching(declare);
   declareIsolation(declare, options.lacks);

@@ -55,7 +55,6 @@ export const provisions = {
       "MELANGE2_TEST_BUILDKIT_TLS_CERT",
       "MELANGE2_TEST_BUILDKIT_TLS_KEY",
     ],
-    full: true,
     start: startBuildkit,
   },
   conformance: { ...kept("MELANGE2_TEST_CONFORMANCE", conformanceSuite), full: true },

@@ -36,6 +36,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   "@melange2/llb": { never: ["core", "gRPC"] },
   "@melange2/buildkit-client": { never: ["core", "llb"] },
   "@melange2/engine-local": { never: ["llb", "buildkit-client", "exporters"] },
+  "@melange2/engine-buildkit": { never: ["engine-local", "exporters"] },
   "@melange2/capture-last-good": capture,
   "@melange2/capture-current-state": capture,
   "@melange2/capture-two-phase": capture,

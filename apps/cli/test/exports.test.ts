@@ -57,7 +57,8 @@ describe("an export", () => {
     await using _ = here;
     const path = "{package}_{version}_{arch}_{step}_{build}.tar";
     const ref = "debug/{package}:{version}-{arch}-{step}-{build}";
-    const { value } = await here.json([...build, "--export-on-failure", "--export-path", path, "--export-ref", ref]);
+    const env = { MELANGE2_EXPORT_OPT: `ref=${ref}\ncompression=none` };
+    const { value } = await here.json([...build, "--export-on-failure", "--export-path", path], { env });
     const { build: id } = value as { build: string };
     const archive = `red_1.0-r0_${arch}_main-1_${id}.tar`;
     expect(await readdir(here.directory)).toContain(archive);

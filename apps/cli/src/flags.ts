@@ -29,6 +29,33 @@ export const captureFlag = Flags.string({
   env: "MELANGE2_CAPTURE",
 });
 
+const engineGroup = { helpGroup: "ENGINE" } as const;
+
+/** The flags that say where steps run. */
+export const engineFlags = {
+  engine: Flags.string({
+    description: "What runs the steps: local (this machine, no daemon) or buildkit",
+    default: "local",
+    env: "MELANGE2_ENGINE",
+    ...engineGroup,
+  }),
+  "buildkit-addr": Flags.string({
+    description:
+      "Address of the BuildKit daemon: unix://PATH, tcp://HOST:PORT, docker:// (inside Docker), docker-container://NAME, kube-pod://POD [env: BUILDKIT_HOST]",
+    ...engineGroup,
+  }),
+  "buildkit-tls-ca": Flags.string({
+    description: "PEM file of the authority of the daemon's certificate",
+    ...engineGroup,
+  }),
+  "buildkit-tls-cert": Flags.string({ description: "PEM file of the certificate to show the daemon", ...engineGroup }),
+  "buildkit-tls-key": Flags.string({ description: "PEM file of that certificate's key", ...engineGroup }),
+  "buildkit-tls-server-name": Flags.string({
+    description: "Name in the daemon's certificate, where it is not the host",
+    ...engineGroup,
+  }),
+};
+
 const exportGroup = { helpGroup: "EXPORT" } as const;
 
 // Read by the exporter's schema, not by oclif: a variable for one exporter must not be an error with another.

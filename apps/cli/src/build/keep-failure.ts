@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import type { BuildOutcome, EngineSession, Environment, FailureRecord, OnEvent, Plan, StateRef } from "@melange2/core";
 import { beyondBudget, defaultBudget, type FailureStore } from "@melange2/records";
 import { bytes } from "../present/quantities.ts";
+import type { EngineRequest } from "./engine-request.ts";
 
 type Failed = Extract<BuildOutcome, { status: "failed" }>;
 
@@ -9,6 +11,7 @@ export interface KeepOptions {
   readonly record: FailureRecord;
   readonly plan: Plan;
   readonly engine: string;
+  readonly engineOptions: EngineRequest["options"];
   readonly environment: Environment;
   readonly logs: ReadonlyMap<string, Uint8Array>;
   readonly session: EngineSession;
@@ -31,6 +34,7 @@ export async function keepFailure(options: KeepOptions): Promise<void> {
       plan: options.plan,
       states: {
         engine: options.engine,
+        options: options.engineOptions,
         start,
         before,
         atFailure,
@@ -42,11 +46,14 @@ export async function keepFailure(options: KeepOptions): Promise<void> {
   await dropBeyondBudget(options);
 }
 
-/** Only builds of this session's engine can be measured and dropped here; those of others stay until their engine is used again. */
+/** Only builds of this session's engine, told the same, can be measured and dropped here; those of others stay until their engine is used again. */
 async function dropBeyondBudget(options: KeepOptions): Promise<void> {
   const { session, store, signal, onEvent } = options;
   const { failures } = await store.list();
-  const own = failures.filter((failure) => failure.states.engine === options.engine);
+  const own = failures.filter(
+    ({ states }) =>
+      states.engine === options.engine && isDeepStrictEqual(states.options ?? {}, { ...options.engineOptions }),
+  );
   const sizes = new Map<string, number>();
   for (const failure of own) {
     sizes.set(failure.id, await session.keptBytes(refsOf(failure.states), { signal }));

@@ -8,10 +8,11 @@ import {
 } from "@melange2/core";
 import { type Contributions, findContribution, loadEngine } from "@melange2/plugin-host";
 import type { Locations } from "../locations.ts";
+import type { EngineRequest } from "./engine-request.ts";
 
 export interface OpenEngineOptions {
   readonly contributions: Contributions;
-  readonly name: string;
+  readonly engine: EngineRequest;
   readonly locations: Locations;
   readonly secrets: SecretSource;
   readonly network: boolean;
@@ -20,10 +21,11 @@ export interface OpenEngineOptions {
 }
 
 export async function createEngine(
-  options: Pick<OpenEngineOptions, "contributions" | "name" | "locations">,
+  options: Pick<OpenEngineOptions, "contributions" | "engine" | "locations">,
 ): Promise<Engine> {
-  const factory = await loadEngine(findContribution(options.contributions, "engines", options.name));
-  return factory({ stateDirectory: options.locations.engine(options.name), env: process.env, options: {} });
+  const { name, options: told } = options.engine;
+  const factory = await loadEngine(findContribution(options.contributions, "engines", name));
+  return factory({ stateDirectory: options.locations.engine(name), env: process.env, options: told });
 }
 
 /** The engine after its own check: what the host lacks ends the command here, with code `engine`. */

@@ -14,6 +14,7 @@ import {
   type SecretSource,
 } from "@melange2/core";
 import { type FailureStore, newBuildId } from "@melange2/records";
+import type { EngineRequest } from "./engine-request.ts";
 import type { ReadyExport } from "./export-request.ts";
 import { keepFailure } from "./keep-failure.ts";
 import { takeOutput } from "./output.ts";
@@ -23,6 +24,7 @@ export interface RunBuildOptions {
   readonly plan: Plan;
   readonly environments: Readonly<Record<string, Environment>>;
   readonly engine: string;
+  readonly engineOptions: EngineRequest["options"];
   readonly session: EngineSession;
   readonly store: FailureStore;
   readonly secrets: SecretSource;

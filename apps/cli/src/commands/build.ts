@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { OnEvent } from "@melange2/core";
 import { failureStore } from "@melange2/records";
 import { Flags, type Interfaces } from "@oclif/core";
+import { engineRequest } from "../build/engine-request.ts";
 import { readyExport } from "../build/export-request.ts";
 import { checkedEngine, openSession } from "../build/open-engine.ts";
 import { prepareBuild } from "../build/prepare-build.ts";
@@ -13,7 +14,7 @@ import { calledAs } from "../called-as.ts";
 import { MelangeCommand } from "../command.ts";
 import { discover, tellProblems } from "../discovery.ts";
 import { exitCodes } from "../exit-code.ts";
-import { exportFlags, exportRequest, progressFlag, repeatable, requiredArgument } from "../flags.ts";
+import { engineFlags, exportFlags, exportRequest, progressFlag, repeatable, requiredArgument } from "../flags.ts";
 import { interruptSignal } from "../interrupt.ts";
 import { locations } from "../locations.ts";
 import { buildText } from "../present/build-text.ts";
@@ -56,6 +57,7 @@ export default class Build extends MelangeCommand {
     network: Flags.boolean({ description: "Whether steps have a network", default: true, allowNo: true }),
     debug: Flags.boolean({ description: "Steps print their commands (set -x)" }),
     progress: progressFlag,
+    ...engineFlags,
     "export-on-failure": Flags.boolean({
       description: "Export the environment of a failed step",
       env: "MELANGE2_EXPORT_ON_FAILURE",
@@ -87,6 +89,7 @@ export default class Build extends MelangeCommand {
   ): Promise<BuildReport | { readonly skipped: string }> {
     const where = locations(process.env);
     const contributions = discover(this.config);
+    const request = engineRequest(flags, process.env);
     tellProblems(contributions, onEvent);
     const variables = await readVariables({
       envFiles: flags["env-file"] ?? [],
@@ -117,11 +120,11 @@ export default class Build extends MelangeCommand {
       onEvent,
       signal,
       beforeEnvironment: async (subject) => {
-        const engine = await checkedEngine({ contributions, name: "local", locations: where, onEvent, signal });
+        const engine = await checkedEngine({ contributions, engine: request, locations: where, onEvent, signal });
         await refuseUnwritable(outDirectory, "the output folder", "Give --out-dir a folder of yours.");
         if (!flags["export-on-failure"]) return { engine, ready: undefined };
-        const request = exportRequest(flags, this.asJson);
-        const ready = await readyExport(contributions, request, subject, { onEvent, signal });
+        const wanted = exportRequest(flags, this.asJson);
+        const ready = await readyExport(contributions, wanted, subject, { onEvent, signal });
         const message = `if a step fails, its environment goes to ${ready.prepared.destination}`;
         onEvent({ type: "notice", level: "info", message });
         return { engine, ready };
@@ -133,6 +136,7 @@ export default class Build extends MelangeCommand {
     return await runBuild({
       ...prepared,
       engine: prepared.engine.name,
+      engineOptions: request.options,
       session,
       store,
       secrets,

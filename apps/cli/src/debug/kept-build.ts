@@ -57,7 +57,7 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
   const secrets = secretsFromEnv(secretNames, process.env);
   const session = await openEngine({
     ...options,
-    name: stored.states.engine,
+    engine: { name: stored.states.engine, options: stored.states.options ?? {} },
     secrets,
     network: stored.record.network,
   });

@@ -1,5 +1,5 @@
 import { MelangeError, noSecrets } from "@melange2/core";
-import { failureStore } from "@melange2/records";
+import { failureStore, type StoredFailure } from "@melange2/records";
 import { Args, Flags } from "@oclif/core";
 import { refsOf } from "../../build/keep-failure.ts";
 import { openEngine } from "../../build/open-engine.ts";
@@ -19,17 +19,21 @@ export default class DebugPrune extends DebugCommand {
     const { failures, unreadable } = await store.list();
     const broken = flags.all ? unreadable : unreadable.filter((id) => id.startsWith(args.build ?? ""));
     const chosen = flags.all ? failures : broken.length > 0 ? [] : [await store.read(args.build)];
-    for (const name of new Set(chosen.map((failure) => failure.states.engine))) {
+    const engineOf = ({ states }: StoredFailure) => ({ name: states.engine, options: states.options ?? {} });
+    const byEngine = Map.groupBy(chosen, (failure) => JSON.stringify(engineOf(failure)));
+    for (const same of byEngine.values()) {
+      const [first] = same;
+      if (first === undefined) continue;
       await using session = await openEngine({
         contributions: this.contributions,
         locations: this.locations,
-        name,
+        engine: engineOf(first),
         secrets: noSecrets,
         network: false,
         onEvent: this.onEvent,
         signal: this.signal,
       });
-      for (const failure of chosen.filter((one) => one.states.engine === name)) {
+      for (const failure of same) {
         for (const ref of refsOf(failure.states)) await session.drop(ref, { signal: this.signal });
         await store.remove(failure.id);
       }

@@ -1,0 +1,43 @@
+import { resolve } from "node:path";
+import { MelangeError } from "@melange2/core";
+
+/** The engine that was asked for, and what it is told, by flag name; kept with a failed build, so that its engine is found again. */
+export interface EngineRequest {
+  readonly name: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** The flags of engines, each named for the engine that it is for. */
+export interface EngineFlagValues {
+  readonly engine: string;
+  readonly "buildkit-addr"?: string | undefined;
+  readonly "buildkit-tls-ca"?: string | undefined;
+  readonly "buildkit-tls-cert"?: string | undefined;
+  readonly "buildkit-tls-key"?: string | undefined;
+  readonly "buildkit-tls-server-name"?: string | undefined;
+}
+
+const files = ["buildkit-tls-ca", "buildkit-tls-cert", "buildkit-tls-key"] as const;
+const texts = ["buildkit-addr", "buildkit-tls-server-name"] as const;
+
+/** Throws code `usage` where a flag is for another engine. What BUILDKIT_HOST says is for whoever asks. */
+export function engineRequest(flags: EngineFlagValues, env: NodeJS.ProcessEnv): EngineRequest {
+  const given = {
+    ...Object.fromEntries(texts.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]]))),
+    ...Object.fromEntries(files.flatMap((name) => (flags[name] === undefined ? [] : [[name, resolve(flags[name])]]))),
+  };
+  const ofEngine = (name: string) => name.startsWith(`${flags.engine}-`);
+  const stranger = Object.keys(given).find((name) => !ofEngine(name));
+  if (stranger !== undefined) {
+    const engine = stranger.split("-", 1)[0];
+    throw new MelangeError("usage", `--${stranger} is not for the engine "${flags.engine}"`, {
+      hint: `Add --engine ${engine}, or leave it out.`,
+    });
+  }
+  const fromEnvironment = env.BUILDKIT_HOST ? { "buildkit-addr": env.BUILDKIT_HOST } : {};
+  const options = { ...fromEnvironment, ...given };
+  return {
+    name: flags.engine,
+    options: Object.fromEntries(Object.entries(options).filter(([name]) => ofEngine(name))),
+  };
+}

@@ -2,10 +2,13 @@ import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program, root } from "@melange2-tooling/services";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { everyKind, kinds } from "./every-kind.ts";
 import { configOf, unpackedByOthers } from "./judges.ts";
 import { place } from "./melange2.ts";
+
+// On a busy machine each call of melange2 takes seconds.
+vi.setConfig({ testTimeout: 120_000 });
 
 const captures = ["current-state", "last-good", "two-phase"] as const;
 const full = Boolean(process.env.MELANGE2_TEST_FULL);
@@ -26,7 +29,7 @@ async function tree(folder: string): Promise<Record<string, string>> {
 }
 
 describe("a failing step of every kind", () => {
-  it.concurrent.for(cases)("$kind, captured as $capture", { timeout: 120_000 }, async ({ kind, capture }, test) => {
+  it.concurrent.for(cases)("$kind, captured as $capture", async ({ kind, capture }, test) => {
     root(test);
     program(test, "skopeo");
     program(test, "umoci");

@@ -3,10 +3,13 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { configOf } from "./judges.ts";
 import { arch, type Place, place } from "./melange2.ts";
 import { ownRecipe } from "./own-recipe.ts";
+
+// On a busy machine each call of melange2 takes seconds.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** A place with a recipe of ours that fails in its second step, and the words that build it. */
 async function red(scripts: readonly string[] = ["echo one > one", "exit 7"]) {

@@ -2,10 +2,13 @@ import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { configOf } from "./judges.ts";
 import { arch, place } from "./melange2.ts";
 import { identities, userOf } from "./users.ts";
+
+// On a busy machine each call of melange2 takes seconds.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Ours. */
 const recipe = (end: string) => `
@@ -44,7 +47,7 @@ async function failed(user?: string) {
 }
 
 describe("a failed build", () => {
-  it.concurrent.for(identities)("goes through every command, as %s", { timeout: 120_000 }, async (identity, test) => {
+  it.concurrent.for(identities)("goes through every command, as %s", async (identity, test) => {
     program(test, "skopeo");
     const { here, at, build, run, id } = await failed(userOf(test, identity));
     await using _ = here;
@@ -72,7 +75,7 @@ describe("a failed build", () => {
     expect(await readFile(at("packages", arch, "kept", "file"), "utf8")).toBe("file\n");
   });
 
-  it.concurrent("is as the shells before left it, and shows what was asked for", { timeout: 120_000 }, async () => {
+  it.concurrent("is as the shells before left it, and shows what was asked for", async () => {
     const { here, run, id } = await failed();
     await using _ = here;
     await run(["debug", "shell"], 0, "rm partial\n");

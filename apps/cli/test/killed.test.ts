@@ -4,12 +4,15 @@ import { readdir, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { configOf } from "./judges.ts";
 import { program as melange2, type Place, place } from "./melange2.ts";
 import { mountsWith, processesWith, until } from "./observe.ts";
 import { terminal } from "./terminal.ts";
 import { identities, userOf } from "./users.ts";
+
+// On a busy machine each call of melange2 takes seconds.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Ours. The step starts processes that nothing but SIGKILL ends, tells that it runs through the cache directory, and goes on. */
 const slow = (here: Place, end: string) => `
@@ -81,7 +84,7 @@ async function sessions(here: Place): Promise<readonly string[]> {
 }
 
 describe("SIGKILL", () => {
-  it.concurrent.for(identities)("in a step, as %s", { timeout: 120_000 }, async (identity, test) => {
+  it.concurrent.for(identities)("in a step, as %s", async (identity, test) => {
     await using here = await place(userOf(test, identity));
     const build = here.start(await written(here, goesOn(here)));
     await started(here);
@@ -95,7 +98,7 @@ describe("SIGKILL", () => {
     await leftNothing(here);
   });
 
-  it.concurrent("in an export", { timeout: 120_000 }, async (test) => {
+  it.concurrent("in an export", async (test) => {
     program(test, "skopeo");
     await using here = await place();
     const args = await written(here, large);
@@ -136,7 +139,7 @@ describe("Ctrl-C", () => {
     },
   );
 
-  it.concurrent("before the first step ends with 130 and leaves no half of a layer", { timeout: 120_000 }, async () => {
+  it.concurrent("before the first step ends with 130 and leaves no half of a layer", async () => {
     await using here = await place();
     const args = await written(here, ends(here));
     const sparse = join(here.directory, "sparse");
@@ -157,7 +160,7 @@ describe("Ctrl-C", () => {
     expect(await readdir(join(here.directory, "state/bases/tmp"))).toEqual([]);
   });
 
-  it.concurrent("in an export leaves no part of it, and the build failed as it did", { timeout: 120_000 }, async () => {
+  it.concurrent("in an export leaves no part of it, and the build failed as it did", async () => {
     await using here = await place();
     const build = here.start(await written(here, large));
     await exportStarted(here);

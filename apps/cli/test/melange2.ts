@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chown, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -71,8 +71,11 @@ export async function place(user?: string): Promise<Place> {
     start,
     spawn: spawnHere,
     async [Symbol.asyncDispose]() {
-      for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
-      await rm(directory, { recursive: true, force: true });
+      await rm(directory, { recursive: true, force: true }).catch((error: NodeJS.ErrnoException) => {
+        // Files of an ordinary user's sandbox may belong to others, who are within reach in a user namespace only.
+        if (error.code !== "EACCES") throw error;
+        execFileSync("unshare", ["--map-root-user", "--map-auto", "rm", "-rf", directory]);
+      });
     },
   };
 }

@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { buffer, text } from "node:stream/consumers";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { configOf } from "./judges.ts";
 import { arch, program as melange2, type Place, place } from "./melange2.ts";
 import { ownRecipe } from "./own-recipe.ts";
+
+// On a busy machine each call of melange2 takes seconds.
+vi.setConfig({ testTimeout: 120_000 });
 
 const recipes = {
   green: ownRecipe("green", ["mkdir -p melange-out/green; echo hello > melange-out/green/f; echo said"]),

@@ -2,10 +2,13 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { program as melange2, place } from "./melange2.ts";
 import { terminal } from "./terminal.ts";
 import { identities, userOf } from "./users.ts";
+
+// On a busy machine each call of melange2 takes seconds.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Ours. */
 const recipe = `
@@ -26,7 +29,7 @@ pipeline:
 `;
 
 describe("from a red build to a shell where it broke", () => {
-  it.concurrent.for(identities)("is one pasted command, as %s", { timeout: 120_000 }, async (identity, test) => {
+  it.concurrent.for(identities)("is one pasted command, as %s", async (identity, test) => {
     program(test, "script");
     await using here = await place(userOf(test, identity));
     await writeFile(join(here.directory, "red.yaml"), recipe);

@@ -3,10 +3,13 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { configOf } from "./judges.ts";
 import { place } from "./melange2.ts";
 import { ownRecipe } from "./own-recipe.ts";
+
+// On a busy machine each call of melange2 takes seconds.
+vi.setConfig({ testTimeout: 120_000 });
 
 const token = "t0ken-of-the-env-file";
 const own = "s3cret-of-the-environment";

@@ -1,7 +1,8 @@
 import type { Mount } from "@melange2/core";
 import type { Host, Tool } from "./host.ts";
+import { mountTable } from "./mount-table.ts";
 import { type OverlayDirectories, overlayOptions } from "./overlay-options.ts";
-import { mountTable, type SessionDirectory } from "./session-directory.ts";
+import type { SessionDirectory } from "./session-directory.ts";
 import { shellQuote, shellWords } from "./shell-quote.ts";
 
 /** A root to be made: what is below, where changes go, what is mounted into it. */
@@ -9,6 +10,10 @@ export interface RootPlan {
   readonly directories: OverlayDirectories;
   readonly network: "host" | "none";
   readonly mounts: readonly Pick<Mount, "source" | "target">[];
+  /** A directory of its own that becomes its /dev: see `makeDeviceDirectory`. */
+  readonly devices: string;
+  /** Name for a file, where nothing is yet, for the table of mounts. */
+  readonly table: string;
   /** A terminal of the host, to be the sandbox's console. */
   readonly console?: string | undefined;
   /** Give the layer's root directory owner and mode of the one below: a layer's root becomes the image's `/`. */
@@ -39,19 +44,22 @@ export function parseReport(line: string): Report | undefined {
 export function bootText(host: Host, session: SessionDirectory, plan: RootPlan): string {
   const mount = shellQuote(host.tool("mount"));
   const root = shellQuote(session.mountPoint);
-  const inSession = (name: string) => shellQuote(`${session.path}/${name}`);
-  const table = (resolvConf: boolean, hosts: boolean) => inSession(mountTable(resolvConf, hosts));
+  const table = mountTable(host, {
+    root: session.mountPoint,
+    devices: plan.devices,
+    hosts: plan.network === "host" ? "/etc/hosts" : `${session.path}/hosts`,
+  });
+  const addIfPlain = (path: string, lines: string) => `if plain ${path}; then table=$table${shellQuote(lines)}; fi`;
   const lines = [
     ...overlayText(host, session, plan.directories, plan.adoptRootFrom),
     // A symlink here would lead the mounts below out of the root.
     'for name in dev proc sys etc tmp; do { [ -d "$name" ] && [ ! -L "$name" ]; } || refuse "/$name is no directory in this environment"; done',
-    `${mount} -n -a -T ${inSession("fstab1")}`,
-    `${shellQuote(host.tool("cp"))} -a ${inSession("dev")}/. dev/`,
     'plain() { [ -f "$1" ] && [ ! -L "$1" ]; }',
-    plan.network === "host"
-      ? `if plain etc/resolv.conf; then if plain etc/hosts; then table=${table(true, true)}; else table=${table(true, false)}; fi; elif plain etc/hosts; then table=${table(false, true)}; else table=${table(false, false)}; fi`
-      : `if plain etc/hosts; then table=${table(false, true)}; else table=${table(false, false)}; fi`,
-    `${mount} -n -a -T "$table"`,
+    `table=${shellQuote(table.always)}`,
+    ...(plan.network === "host" ? [addIfPlain("etc/resolv.conf", table.resolvConf)] : []),
+    addIfPlain("etc/hosts", table.hosts),
+    `printf %s "$table" >${shellQuote(plan.table)}`,
+    `${mount} -n -a -T ${shellQuote(plan.table)}`,
     ...plan.mounts.flatMap((one) => bindText(mount, root, one)),
     ...(plan.console === undefined
       ? []

@@ -37,7 +37,7 @@ async function openSession(context: EngineContext, options: EngineOptions): Prom
     ],
     { wait: true, signal: options.signal },
   );
-  const directory = createSessionDirectory(join(state.tmp, name), host, store, options);
+  const directory = createSessionDirectory(join(state.tmp, name), store);
   const space = { host, state, store, directory, fifos: fifoPool(host, directory.fifos), options };
   return createSession(space, async () => {
     await using _ = locks;

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Mount } from "@melange2/core";
 import type { RootPlan } from "./boot-script.ts";
+import { makeDeviceDirectory } from "./device-directory.ts";
 import { newDraft } from "./layer-store.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import { mountableLayers } from "./merged-layers.ts";
@@ -25,6 +26,7 @@ export async function newRoot(
   const draft = newDraft(directory.path);
   const name = basename(draft);
   mkdirSync(`${draft}.work`, { mode: 0o700 });
+  makeDeviceDirectory(`${draft}.dev`);
   const top = layers.at(-1);
   const adopted = top === undefined ? undefined : statSync(store.files(top));
   if (adopted !== undefined) chmodSync(join(draft, "fs"), adopted.mode & 0o7777);
@@ -39,6 +41,8 @@ export async function newRoot(
       },
       network: space.options.network ? "host" : "none",
       mounts,
+      devices: `${draft}.dev`,
+      table: `${draft}.fstab`,
       ...(sameOwner || top === undefined ? {} : { adoptRootFrom: directory.shortName(top) }),
     },
   };

@@ -83,11 +83,13 @@ describe("steps in the sandbox", () => {
       echo x > /dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c
       echo y > /dev/shm/f; cat /dev/fd/0 < /dev/shm/f; test -c /dev/ptmx
       if echo 1 > /proc/sys/kernel/panic; then exit 9; fi 2>/dev/null
-      ls -ld /dev | cut -c1-10`,
+      if mknod /dev/own c 1 5 && head -c 4 /dev/own; then exit 8; fi 2>/dev/null
+      echo z > /dev/note; ls -ld /dev | cut -c1-10`,
     ]);
     expect(stderr).toEqual([""]);
     expect(stdout[0]).toBe("4\n4\ny\ndrwxr-xr-x\n");
-    expect(result.ok).toBe(true);
+    const after = stateOf(result);
+    expect((await build.run(after, ["! ls /dev/own /dev/note 2>&1"])).stdout[0]).toContain("/dev/note: No such file");
   });
 
   it("leave no mount point, device or name server behind", async () => {

@@ -22,7 +22,7 @@ import { statusFolder, type UnitOp, unitOp } from "./unit-op.ts";
 import { unitOutput } from "./unit-output.ts";
 
 /** How often, and first how soon, something is tried again that another client's job may be in the way of. */
-const patience = { tries: 6, firstMs: 50 };
+const patience = { tries: 5, firstMs: 50 };
 /** How long a wrapper that was told to stop may take before its container is killed. */
 const stopMs = 8_000;
 
@@ -100,6 +100,8 @@ async function attemptUnit(
     const failed = result.exit.code !== 0;
     if (failed && !executed) return { outcome: "stale-failure" };
     if (executed) await output.finish(status, cancel.signal);
+    // Of an op's results the daemon keeps those that were asked for.
+    await job.solve(op.root, cancel.signal);
     const run = { marker: op.marker, id: result.run, failed };
     const after = snapshotOfRun({ state: op.root, base: from.base, units: from.units + 1, run });
     if (!failed) return { outcome: "result", result: { ok: true, after, cached: !executed } };

@@ -81,7 +81,8 @@ while :; do
     { sleep "$limit" && kill -USR1 $$; } </dev/null >/dev/null 2>&1 &
     timer=$!
   fi
-  wait $process
+  # Shells tell of signals here, which is no output of the step.
+  wait $process 2>/dev/null
   code=$?
   [ -z "$timer" ] || kill $timer 2>/dev/null
   case $reason in timeout) code=124 ;; stop) code=130 ;; esac

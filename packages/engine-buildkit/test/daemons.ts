@@ -1,13 +1,15 @@
 import { readFileSync } from "node:fs";
-import type { EngineContext, Environment } from "@melange2/core";
-import { layerFromBytes } from "@melange2/oci";
+import type { EngineContext, Environment, ImageSpec } from "@melange2/core";
+import { bytesOf, layerFromBytes } from "@melange2/oci";
 
 export const never = new AbortController().signal;
+
+const busyboxPlatform = { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" };
 
 /** A base of one static program. Read where a test runs, since the set-up makes it. */
 export function busyboxEnvironment(tar: string): Environment {
   return {
-    platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" },
+    platform: busyboxPlatform,
     config: {},
     layers: [layerFromBytes(readFileSync(tar))],
   };
@@ -27,3 +29,19 @@ export const daemons = [
   { name: "dockerd 20.10", address: docker(process.env.MELANGE2_TEST_DOCKER20), lacks },
   { name: "dockerd 28", address: docker(process.env.MELANGE2_TEST_DOCKER28), lacks: {} },
 ] as const;
+
+export function imageSpec(): ImageSpec {
+  const owner = { uid: 0, gid: 0 };
+  return {
+    platform: busyboxPlatform,
+    config: { Env: ["PATH=/bin"], Cmd: ["/bin/sh"] },
+    labels: { step: "main-1" },
+    annotations: { step: "main-1" },
+    created: "2026-11-01T12:00:00.250Z",
+    history: [],
+    files: [
+      { path: ".melange2", kind: "directory", mode: 0o755, owner, size: 0, open: () => bytesOf() },
+      { path: ".melange2/note", kind: "file", mode: 0o644, owner, size: 4, open: () => bytesOf(Buffer.from("note")) },
+    ],
+  };
+}

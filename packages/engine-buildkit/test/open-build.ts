@@ -1,0 +1,126 @@
+import { mkdtempSync } from "node:fs";
+import { createConnection, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type EngineOptions,
+  type EngineSession,
+  type Environment,
+  noSecrets,
+  type RunOptions,
+  type RunResult,
+  type Snapshot,
+  type Step,
+} from "@melange2/core";
+import { testStep, testUnit } from "@melange2/testkit";
+import buildkitEngine from "../src/index.ts";
+import { context, never } from "./daemons.ts";
+
+export interface Ran {
+  readonly result: RunResult;
+  readonly output: string;
+}
+
+/** One session and how tests use it. */
+export interface TestBuild extends AsyncDisposable {
+  readonly session: EngineSession;
+  readonly start: Snapshot;
+  run(from: Snapshot, script: string, changes?: Partial<Step>, options?: Partial<RunOptions>): Promise<Ran>;
+  /** Runs scripts one on another and gives the last result; a test failure if one before fails. */
+  chain(...scripts: readonly string[]): Promise<Ran>;
+}
+
+export async function openBuild(
+  address: string,
+  environment: Environment,
+  options: Partial<EngineOptions> = {},
+): Promise<TestBuild> {
+  const engine = buildkitEngine(context(address, mkdtempSync(join(tmpdir(), "engine-buildkit-"))));
+  const session = await engine.open({ capture: true, secrets: noSecrets, network: false, signal: never, ...options });
+  const start = await session.load(environment, { signal: never });
+  const run: TestBuild["run"] = async (from, script, changes, given) => {
+    const chunks: Uint8Array[] = [];
+    const result = await session.run(testUnit(testStep("main-0", script, changes)), from, {
+      signal: never,
+      ...given,
+      onOutput: (chunk) => {
+        chunks.push(Uint8Array.from(chunk.data));
+        given?.onOutput?.(chunk);
+      },
+    });
+    return { result, output: Buffer.concat(chunks).toString() };
+  };
+  return {
+    session,
+    start,
+    run,
+    async chain(...scripts) {
+      let at = start;
+      let last: Ran | undefined;
+      for (const script of scripts) {
+        if (last !== undefined) at = after(last);
+        last = await run(at, script);
+      }
+      if (last === undefined) throw new TypeError("no script was given");
+      return last;
+    },
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  };
+}
+
+export function after({ result }: Ran): Snapshot {
+  if (!result.ok) throw new Error(`the step failed: ${JSON.stringify(result.exit)}`);
+  return result.after;
+}
+
+export function atFailure({ result }: Ran): Snapshot {
+  if (result.ok) throw new Error("the step did not fail");
+  if ("unavailable" in result.atFailure) throw new Error(result.atFailure.unavailable);
+  return result.atFailure;
+}
+
+/** A socket on the way to a daemon: counts what goes through, and can be cut. */
+export interface Relay extends AsyncDisposable {
+  readonly address: string;
+  /** Bytes from the client to the daemon so far. */
+  readonly sent: number;
+  cut(): void;
+}
+
+export async function relay(daemon: string): Promise<Relay> {
+  const path = join(mkdtempSync(join(tmpdir(), "engine-buildkit-")), "relay.sock");
+  const cuts = new Set<() => void>();
+  let sent = 0;
+  const server = createServer((client) => {
+    const upstream = createConnection(daemon.replace(/^unix:\/\//, ""));
+    client.on("data", ({ length }: Buffer) => {
+      sent += length;
+    });
+    client
+      .on("error", () => {})
+      .pipe(upstream.on("error", () => {}))
+      .pipe(client);
+    const cut = () => {
+      client.destroy();
+      upstream.destroy();
+    };
+    client.on("close", cut);
+    upstream.on("close", cut);
+    cuts.add(cut);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const cut = () => {
+    for (const one of cuts) one();
+  };
+  return {
+    address: `unix://${path}`,
+    get sent() {
+      return sent;
+    },
+    cut,
+    async [Symbol.asyncDispose]() {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

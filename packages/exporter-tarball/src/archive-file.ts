@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
-import { type FileHandle, link, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { link, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { setImmediate as othersTurn } from "node:timers/promises";
 import type { ByteSink } from "@melange2/core";
 import { asExportError, hasCode } from "./export-error.ts";
+import { fileWriter } from "./file-writer.ts";
 
 /** A file on its way: under a random name beside the final one until it is published. Disposing it removes what was not. */
 export interface ArchiveFile extends AsyncDisposable {
@@ -28,32 +27,23 @@ export async function archiveFile(path: string): Promise<ArchiveFile> {
   const handle = await open(temporary, "wx", 0o600).catch((error) => {
     throw asExportError(error, path);
   });
-  let closed = false;
-  const close = async () => {
-    if (closed) return;
-    closed = true;
-    await handle.close();
-  };
+  const writer = fileWriter(handle);
+  const translated = (work: Promise<void>) =>
+    work.catch((error) => {
+      throw asExportError(error, path);
+    });
 
   return {
     sink: {
-      async write(chunk) {
-        await writeAll(handle, chunk).catch((error) => {
-          throw asExportError(error, path);
-        });
-      },
-      async appendFile(file, see) {
-        await appendFile(handle, file, see).catch((error) => {
-          throw asExportError(error, path);
-        });
-      },
+      write: (chunk) => translated(writer.write(chunk)),
+      appendFile: (file, see) => translated(writer.appendFile(file, see)),
       // The engine hands over the last byte; publish closes the file.
       close: async () => {},
     },
     async publish() {
       try {
-        await handle.sync();
-        await close();
+        await writer.sync();
+        await writer.close();
         const older = await nameFinally(temporary, path);
         await syncFolder(folder);
         return older;
@@ -62,37 +52,10 @@ export async function archiveFile(path: string): Promise<ArchiveFile> {
       }
     },
     async [Symbol.asyncDispose]() {
-      await close();
+      await writer.close();
       await rm(temporary, { force: true });
     },
   };
-}
-
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let done = 0; done < chunk.length; ) {
-    const { bytesWritten } = await handle.write(chunk, done);
-    done += bytesWritten;
-  }
-}
-
-/**
- * One small buffer that stays in the processor's cache, read and written synchronously: fresh memory for each piece, or a thread's help for
- * each call, costs more than the copying. Between two pieces others get their turn, so an interrupt is heard.
- */
-async function appendFile(handle: FileHandle, path: string, see: (piece: Uint8Array) => void): Promise<void> {
-  const buffer = Buffer.allocUnsafeSlow(256 * 1024);
-  const source = openSync(path, "r");
-  try {
-    for (;;) {
-      const length = readSync(source, buffer);
-      if (length === 0) return;
-      see(buffer.subarray(0, length));
-      for (let done = 0; done < length; ) done += writeSync(handle.fd, buffer, done, length - done);
-      await othersTurn();
-    }
-  } finally {
-    closeSync(source);
-  }
 }
 
 /**

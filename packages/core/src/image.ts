@@ -105,7 +105,7 @@ export interface Delivered {
   /** Digest of the image config. A daemon with the containerd image store shows the manifest's digest instead. */
   readonly imageId: Digest;
   readonly manifest?: Descriptor | undefined;
-  /** Bytes moved to the destination by this delivery. */
+  /** Bytes moved to the destination by this delivery; 0 where nothing had to move, or the engine is not told. */
   readonly bytes: number;
 }
 

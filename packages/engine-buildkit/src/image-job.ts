@@ -1,12 +1,4 @@
-import type {
-  BuildkitClient,
-  Export,
-  Served,
-  SolveResult,
-  StatusEvent,
-  Tree,
-  TreeEntry,
-} from "@melange2/buildkit-client";
+import type { BuildkitClient, Export, Served, SolveResult, Tree, TreeEntry } from "@melange2/buildkit-client";
 import type { ImageFile, ImageSpec } from "@melange2/core";
 import { marshal } from "@melange2/llb";
 import { imageConfigOf } from "./image-config.ts";
@@ -17,7 +9,6 @@ import type { BuildkitSnapshot } from "./snapshot.ts";
 export interface ImageJobOptions {
   readonly export: Export;
   readonly credentials?: Served["credentials"];
-  readonly onStatus?: (event: StatusEvent) => void;
   readonly signal: AbortSignal;
 }
 
@@ -40,7 +31,6 @@ export async function exportImage(
     },
     exports: [options.export],
     signal,
-    ...(options.onStatus === undefined ? {} : { onStatus: options.onStatus }),
   });
   const reference = await job.solve(marshal(state).bytes, { signal });
   return await job.finish({ reference, metadata: { "containerimage.config": imageConfigOf(spec, history) } });

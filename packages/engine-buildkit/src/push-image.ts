@@ -1,4 +1,4 @@
-import { isBuildkitError, type Served, type StatusEvent } from "@melange2/buildkit-client";
+import { isBuildkitError, type Served } from "@melange2/buildkit-client";
 import type { Delivered, DeliverOptions, Target } from "@melange2/core";
 import { parseReference } from "@melange2/oci";
 import { interrupted, translated } from "./foreign-errors.ts";
@@ -14,19 +14,12 @@ export async function pushImage(
   image: ImageExport,
   target: Registry,
   daemonIsHere: boolean,
-  { signal, onProgress }: DeliverOptions,
+  { signal }: DeliverOptions,
 ): Promise<Delivered | undefined> {
   const { registry } = parseReference(target.reference);
   const { plain, insecure, ca } = target.transport;
   // No daemon takes an authority from its client; and this machine's own registry is another machine's nowhere.
   if (ca !== undefined || (isLoopback(registry) && !daemonIsHere)) return undefined;
-  const moved = new Map<string, number>();
-  const sum = () => [...moved.values()].reduce((total, bytes) => total + bytes, 0);
-  const onStatus = ({ transfers }: StatusEvent) => {
-    const pushed = transfers.filter(({ id }) => id.startsWith("pushing "));
-    for (const { id, current } of pushed) moved.set(id, current);
-    if (pushed.length > 0) onProgress?.(sum(), undefined);
-  };
   try {
     const { response } = await image.run({
       export: {
@@ -39,10 +32,10 @@ export async function pushImage(
         },
       },
       credentials: await credentialsFor(registry, target),
-      onStatus,
       signal,
     });
-    return { ...deliveredOf(response), bytes: sum() };
+    // Daemons do not tell what they sent.
+    return { ...deliveredOf(response), bytes: 0 };
   } catch (error) {
     if (signal.aborted) throw interrupted();
     if (isBuildkitError(error) && outOfReach.test(error.message)) return undefined;

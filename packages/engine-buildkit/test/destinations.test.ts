@@ -48,7 +48,6 @@ describe.skipIf(buildkitd === undefined || tar === undefined)("what goes through
     const target: Target = { kind: "registry", reference, transport: {}, credentials: async () => undefined };
     const delivered = await image.deliver(target, { signal: never });
     expect(counter.sent - before).toBeLessThan(megabyte);
-    expect(delivered?.bytes).toBeGreaterThan(8 * megabyte);
     const inspected = JSON.parse(skopeo("inspect", "--raw", reference)) as { config: { digest: string } };
     expect(inspected.config.digest).toBe(delivered?.imageId);
     expect(JSON.parse(skopeo("inspect", "--config", reference)).config.Labels).toEqual({ step: "main-1" });

@@ -48,7 +48,7 @@ function exportLines(exported: ExportReport, command: readonly string[]): readon
   };
   const fallback = capture.fallbackFrom ? `, instead of ${capture.fallbackFrom}` : "";
   return [
-    `  exported to ${receipt.location} (${bytes(receipt.bytes)})`,
+    `  exported to ${receipt.location}${receipt.bytes > 0 ? ` (${bytes(receipt.bytes)})` : ""}`,
     `    image ${receipt.imageId}`,
     `    state ${states[capture.state]} (${capture.strategy}${fallback}; ${capture.reexecuted} steps run again)`,
     ...(capture.note ? [`    note: ${capture.note}`] : []),

@@ -1,11 +1,12 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
+import { type FileHandle, stat } from "node:fs/promises";
 import { setImmediate as othersTurn } from "node:timers/promises";
+import { copyInThread } from "./copy-in-thread.ts";
 
 /** Writes a large file from its beginning to its end. One call at a time. */
 export interface FileWriter {
   write(chunk: Uint8Array): Promise<void>;
-  /** Appends another file; `see` is called with each piece, which it may look at during the call only. */
+  /** Appends another file, which does not change meanwhile; `see` is called with each piece, to look at during the call only. */
   appendFile(path: string, see: (piece: Uint8Array) => void): Promise<void>;
   /** Resolves when everything is on the disk. */
   sync(): Promise<void>;
@@ -21,12 +22,21 @@ export function fileWriter(handle: FileHandle): FileWriter {
       for (let done = 0; done < chunk.length; ) done += (await handle.write(chunk, done)).bytesWritten;
       disk.given(chunk.length);
     },
-    appendFile: (path, see) =>
-      readPieces(path, (piece) => {
+    async appendFile(path, see) {
+      const { size } = await stat(path);
+      if (size < worthAThread)
+        return readPieces(path, (piece) => {
+          see(piece);
+          for (let done = 0; done < piece.length; ) done += writeSync(handle.fd, piece, done);
+          disk.given(piece.length);
+        });
+      await using copy = copyInThread({ from: path, to: handle.fd });
+      await readPieces(path, (piece) => {
         see(piece);
-        for (let done = 0; done < piece.length; ) done += writeSync(handle.fd, piece, done);
         disk.given(piece.length);
-      }),
+      });
+      await copy.finished;
+    },
     async sync() {
       await disk.ended();
       await handle.sync();
@@ -39,6 +49,9 @@ export function fileWriter(handle: FileHandle): FileWriter {
     },
   };
 }
+
+/** Looking at this many bytes takes longer than starting a thread that copies them meanwhile. */
+const worthAThread = 64 * 1024 * 1024;
 
 /**
  * One small buffer that stays in the processor's cache, read and used synchronously: fresh memory for each piece, or a thread's help for each

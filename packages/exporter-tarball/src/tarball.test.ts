@@ -1,7 +1,7 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DebugImage, ExportContext } from "@melange2/core";
@@ -45,10 +45,16 @@ async function folderOfItsOwn(): Promise<string> {
   return folder;
 }
 
-async function exported(path: string, image: DebugImage, context: Partial<ExportContext> = {}, options = defaults) {
+async function exported(
+  path: string,
+  image: DebugImage,
+  context: Partial<ExportContext> = {},
+  options = defaults,
+  signal = new AbortController().signal,
+) {
   const prepared = await tarball.prepare({ ...options, path }, testExportContext(context));
   return prepared.export(image, {
-    signal: new AbortController().signal,
+    signal,
     failure: { build: "b-7", step: "main-1" },
     onProgress: () => {},
   });
@@ -144,63 +150,76 @@ test("an export that is killed leaves nothing under the name", async () => {
   expect(await readdir(folder)).toContain("debug.tar");
 });
 
-/** An image whose engine hands the archive over as these files. */
-function imageOfFiles(...files: readonly string[]): { readonly image: DebugImage; readonly seen: () => Buffer } {
-  const pieces: Buffer[] = [];
-  const random = randomDebugImage();
-  const image: DebugImage = {
-    ...random,
+/** An image whose engine hands these files over between some bytes of its own; `see` gets their pieces. */
+function imageOfFiles(files: readonly string[], see: (piece: Uint8Array) => void = () => {}): DebugImage {
+  return {
+    ...randomDebugImage(),
     async deliver(target) {
       if (target.kind !== "archive") return undefined;
       await target.sink.write(Buffer.from("begin"));
-      for (const file of files) await target.sink.appendFile?.(file, (piece) => pieces.push(Buffer.from(piece)));
+      for (const file of files) await target.sink.appendFile?.(file, see);
       await target.sink.write(Buffer.from("end"));
       await target.sink.close();
       return { imageId: `sha256:${"0".repeat(64)}`, bytes: 0 };
     },
   };
-  return { image, seen: () => Buffer.concat(pieces) };
 }
 
-test("files that the engine has are appended whole, between what it writes", async () => {
+test("files that the engine has, small and large, are appended whole between what it writes", async () => {
   const folder = await folderOfItsOwn();
-  const contents = [randomBytes(700_001), Buffer.alloc(0), randomBytes(256 * 1024), randomBytes(1)];
+  const large = Buffer.alloc(65 * 2 ** 20, randomBytes(1021));
+  const contents = [randomBytes(700_001), Buffer.alloc(0), large, randomBytes(256 * 1024), randomBytes(1)];
   const files = contents.map((_, index) => join(folder, `${index}`));
   for (const [index, file] of files.entries()) await writeFile(file, contents[index] as Buffer);
-  const { image, seen } = imageOfFiles(...files);
+  const pieces: Buffer[] = [];
+  const image = imageOfFiles(files, (piece) => pieces.push(Buffer.from(piece)));
   await exported(join(folder, "debug.tar"), image);
   const whole = Buffer.concat([Buffer.from("begin"), ...contents, Buffer.from("end")]);
   expect((await readFile(join(folder, "debug.tar"))).equals(whole)).toBe(true);
-  expect(seen().equals(Buffer.concat(contents))).toBe(true);
+  expect(Buffer.concat(pieces).equals(Buffer.concat(contents))).toBe(true);
 });
 
 test("a file that the engine lost is an export error, and leaves nothing", async () => {
   const folder = await folderOfItsOwn();
-  const { image } = imageOfFiles(join(folder, "gone"));
+  const image = imageOfFiles([join(folder, "gone")]);
   await expect(exported(join(folder, "debug.tar"), image)).rejects.toMatchObject({ code: "export" });
   expect(await readdir(folder)).toEqual([]);
 });
 
-test.for(["chunks", "files"])(
-  "a full disk is an export error with a hint, and leaves nothing: %s",
-  async (how, context) => {
-    const folder = await folderOfItsOwn();
-    const large = join(await folderOfItsOwn(), "large");
-    await writeFile(large, Buffer.alloc(400_000));
-    const image = how === "files" ? imageOfFiles(large).image : randomDebugImage({ bytes: 400_000 });
-    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]);
-    if (mounted.status !== 0) return context.skip("mounting a small filesystem needs root");
-    try {
-      await expect(exported(join(folder, "debug.tar"), image)).rejects.toMatchObject({
-        code: "export",
-        hint: expect.stringContaining("space"),
-      });
-      expect(await readdir(folder)).toEqual([]);
-    } finally {
-      execFileSync("umount", [folder]);
-    }
-  },
-);
+test("an interrupt ends the copying of a large file, and leaves nothing", async () => {
+  const folder = await folderOfItsOwn();
+  const endless = join(await folderOfItsOwn(), "endless");
+  await writeFile(endless, "");
+  await truncate(endless, 2 ** 40);
+  const stop = new AbortController();
+  const image = imageOfFiles([endless], () => stop.abort());
+  const stopped = exported(join(folder, "debug.tar"), image, {}, defaults, stop.signal);
+  await expect(stopped).rejects.toMatchObject({ code: "interrupted" });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test.for([
+  ["chunks", 0],
+  ["a small file", 400_000],
+  ["a large file", 2 ** 27],
+] as const)("a full disk is an export error with a hint, and leaves nothing: %s", async ([, size], context) => {
+  const folder = await folderOfItsOwn();
+  const file = join(await folderOfItsOwn(), "file");
+  await writeFile(file, "");
+  await truncate(file, size);
+  const image = size > 0 ? imageOfFiles([file]) : randomDebugImage({ bytes: 400_000 });
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]);
+  if (mounted.status !== 0) return context.skip("mounting a small filesystem needs root");
+  try {
+    await expect(exported(join(folder, "debug.tar"), image)).rejects.toMatchObject({
+      code: "export",
+      hint: expect.stringContaining("space"),
+    });
+    expect(await readdir(folder)).toEqual([]);
+  } finally {
+    execFileSync("umount", [folder]);
+  }
+});
 
 test("a read-only folder is refused before the build", async (context) => {
   const folder = await folderOfItsOwn();

@@ -8,15 +8,19 @@ import { busyboxEnvironment, context, daemons } from "./daemons.ts";
 
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
 
-describe.each(daemons)("the suite for engines, on $name", ({ address, lacks }) => {
-  describe.skipIf(address === undefined || tar === undefined)("", () => {
-    if (address === undefined || tar === undefined) return;
-    const engine = buildkitEngine(context(address, mkdtempSync(join(tmpdir(), "engine-buildkit-"))));
-    engineSuite({
-      test: (name, body) => test(name, { timeout: 120_000 }, body),
-      subject: async () => ({ engine, [Symbol.asyncDispose]: async () => {} }),
-      lacks,
-      base: busyboxEnvironment(tar),
-    });
+describe.each(daemons)("the suite for engines, on $name", ({ name, address, lacks }) => {
+  const everyRun = name === "buildkitd";
+  const missing = [
+    ...(address === undefined || tar === undefined ? ["the daemon or busybox is not there"] : []),
+    ...(everyRun || process.env.MELANGE2_TEST_FULL === "1" ? [] : ["only in full runs: npm run test:full"]),
+  ][0];
+  if (address === undefined || tar === undefined || missing !== undefined)
+    return void test("every test", ({ skip }) => skip(missing));
+  const engine = buildkitEngine(context(address, mkdtempSync(join(tmpdir(), "engine-buildkit-"))));
+  engineSuite({
+    test: (title, body) => test(title, { timeout: 120_000 }, body),
+    subject: async () => ({ engine, [Symbol.asyncDispose]: async () => {} }),
+    lacks,
+    base: busyboxEnvironment(tar),
   });
 });

@@ -1,9 +1,15 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { cached, findProgram, run } from "@melange2-tooling/machine";
+import { cached, run } from "@melange2-tooling/machine";
 
 // The toolchain at hand, never one that go would download by itself.
-const goEnvironment = { GOTOOLCHAIN: "local", CGO_ENABLED: "0", GOFLAGS: "" };
+const goEnvironment = {
+  GOTOOLCHAIN: "local",
+  CGO_ENABLED: "0",
+  GOFLAGS: "",
+  // Go's own instructions put it there, which not every PATH names.
+  PATH: `${process.env.PATH ?? ""}:/usr/local/go/bin`,
+};
 
 /** The path of a Go program, installed at a fixed version into the cache folder. An error where there is no Go. */
 export async function goProgram(module: string, version: string): Promise<string> {
@@ -25,5 +31,7 @@ export const goPrograms = (entry: string, folder: string, programs: readonly str
   });
 
 async function requireGo(): Promise<void> {
-  if ((await findProgram("go")) === undefined) throw new Error("building it needs Go, which is not on PATH");
+  await run(["go", "version"], { env: goEnvironment }).catch(() => {
+    throw new Error("building it needs Go, which is not on PATH");
+  });
 }

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
 const [major] = process.versions.node.split(".");
 if (Number(major) < 22) {
   process.stderr.write(`melange2: error: Node ${process.versions.node} is too old; melange2 needs Node 22 or newer.\n`);

@@ -30,6 +30,8 @@ export interface Layer {
   readonly diffId: Digest;
   readonly blob?: Descriptor | undefined;
   open(as: "tar" | "blob"): Bytes;
+  /** The file of this machine that holds just what `open` gives, where there is one. It never changes, but it may go away. */
+  file?(as: "tar" | "blob"): string | undefined;
 }
 
 /** The root filesystem a build starts from: an OCI image, composed before any engine sees it. Bottom layer first. */

@@ -1,9 +1,9 @@
-import { open } from "node:fs/promises";
+import { link, open } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Bytes, Layer } from "@melange2/core";
-import { compressionOf, decompress, layerMediaType, readTar, verified, writeTar } from "@melange2/oci";
+import { compressionOf, decompress, layerMediaType, readFileBytes, readTar, verified, writeTar } from "@melange2/oci";
 import type { Host } from "./host.ts";
 import { startJob } from "./jobs.ts";
 import type { LayerMeta } from "./layer-store.ts";
@@ -14,34 +14,49 @@ import { type OverlayMarks, toOverlayForm } from "./overlay-form.ts";
  * when its digest is not what the environment says.
  */
 export async function unpackLayer(host: Host, layer: Layer, draft: string, signal: AbortSignal): Promise<LayerMeta> {
-  const original = await open(join(draft, "original"), "wx", 0o600);
-  let size = 0;
-  let tarSize = 0;
   const what = `layer ${layer.diffId}`;
   // A compression that no image may hold is undone by whoever made the layer.
   const blob = layer.blob !== undefined && compressionOf(layer.blob.mediaType) !== undefined ? layer.blob : undefined;
-  const stored = blob === undefined ? layer.open("tar") : verified(layer.open("blob"), blob, what);
-  const copied = async function* (): Bytes {
-    for await (const chunk of stored) {
-      await original.appendFile(chunk);
-      size += chunk.length;
-      yield chunk;
-    }
-  };
+  const original = keptAt(join(draft, "original"), layer, blob === undefined ? "tar" : "blob");
+  let tarSize = 0;
   const plain = async function* (): Bytes {
-    const bytes = blob === undefined ? copied() : decompress(copied());
+    const bytes = blob === undefined ? original : decompress(verified(original, blob, what));
     for await (const chunk of verified(bytes, { digest: layer.diffId }, what)) {
       tarSize += chunk.length;
       yield chunk;
     }
   };
-  try {
-    await extract(host, plain(), join(draft, "fs"), signal);
-  } finally {
-    await original.close();
-  }
-  const descriptor = blob ?? { mediaType: layerMediaType("none"), digest: layer.diffId, size };
+  await extract(host, plain(), join(draft, "fs"), signal);
+  const descriptor = blob ?? { mediaType: layerMediaType("none"), digest: layer.diffId, size: tarSize };
   return { parents: [], base: { diffId: layer.diffId, original: descriptor, tarSize } };
+}
+
+/** Reads a layer's bytes and keeps them at `path`: as another name of the file that they lie in, where that can be, else as a copy. */
+async function* keptAt(path: string, layer: Layer, as: "tar" | "blob"): Bytes {
+  const file = layer.file?.(as);
+  if (file !== undefined && (await linked(file, path))) {
+    yield* readFileBytes(path);
+    return;
+  }
+  const copy = await open(path, "wx", 0o600);
+  try {
+    for await (const chunk of layer.open(as)) {
+      await copy.appendFile(chunk);
+      yield chunk;
+    }
+  } finally {
+    await copy.close();
+  }
+}
+
+async function linked(file: string, path: string): Promise<boolean> {
+  try {
+    await link(file, path);
+    return true;
+  } catch {
+    // Another file system, one without links, or a file that is gone.
+    return false;
+  }
 }
 
 async function extract(host: Host, tar: Bytes, into: string, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { layerFromEntries, tarHeader } from "@melange2/oci";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Layer } from "@melange2/core";
+import { layerFromEntries, layerFromFile, tarHeader, writeFileAtomically } from "@melange2/oci";
 import { beforeEach, describe, expect, it } from "vitest";
 import { busyboxEnvironment } from "./busybox-environment.ts";
 import { never, openBuild, scratch, stateOf, whyNot } from "./local-build.ts";
@@ -403,6 +404,31 @@ describe("an environment", () => {
     });
     const base = await build.session.load({ ...rest, layers: [layer] }, { signal: never });
     expect((await build.run(base, ["true"])).result.ok).toBe(true);
+  });
+
+  it("that lies in a file is linked where it can be, copied elsewhere, and verified either way", async () => {
+    const { layers, ...rest } = busyboxEnvironment();
+    const [layer] = layers as [Layer];
+    const here = scratch();
+    const elsewhere = mkdtempSync("/dev/shm/engine-local-");
+    try {
+      for (const folder of [here, elsewhere]) {
+        const file = join(folder, "layer.tar");
+        await writeFileAtomically(file, layer.open("tar"));
+        const { size } = statSync(file);
+        const stateDirectory = join(here, `state-${basename(folder)}`);
+        await using build = await openBuild({ stateDirectory });
+        const load = (from: Layer) => build.session.load({ ...rest, layers: [from] }, { signal: never });
+        const wrong = layerFromFile(file, { diffId: `sha256:${"0".repeat(64)}`, tarSize: size });
+        await expect(load(wrong)).rejects.toMatchObject({ code: "environment" });
+        const base = await load(layerFromFile(file, { diffId: layer.diffId, tarSize: size }));
+        expect(statSync(file).nlink > 1).toBe(folder === here);
+        rmSync(file);
+        expect((await build.run(base, ["ls /var/old"])).stdout).toEqual(["a\nb\n"]);
+      }
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
   });
 
   it("is unpacked once for all builds", async () => {

@@ -17,6 +17,8 @@ export interface Layer {
   readonly tarSize?: number | undefined;
   readonly blob?: Descriptor | undefined;
   open(as: "tar" | "blob"): Bytes;
+  /** The file of this machine that holds just what `open` gives, where there is one. It never changes, but it may go away. */
+  file?(as: "tar" | "blob"): string | undefined;
 }
 
 /** A blob and where its bytes are. `open` opens anew each time. */
@@ -61,7 +63,7 @@ export function layerFromFile(
       );
     yield* readFileBytes(path);
   }
-  return layerOf(known.diffId, known.tarSize, tar, known.blob);
+  return layerOf(known.diffId, known.tarSize, tar, known.blob, path);
 }
 
 /** A layer of which only the stored form is there: gzip, zstd or plain. Both forms are verified while they are read. */
@@ -73,11 +75,12 @@ export function layerFromBlob(blob: Blob, diffId: Digest): Layer {
     diffId,
     plain ? blob.descriptor.size : undefined,
     () => verified(decompress(stored()), { digest: diffId }, `the tar in ${what}`),
-    { descriptor: blob.descriptor, open: stored },
+    { ...blob, open: stored },
+    plain ? blob.file : undefined,
   );
 }
 
-function layerOf(diffId: Digest, tarSize: number | undefined, tar: () => Bytes, blob?: Blob): Layer {
+function layerOf(diffId: Digest, tarSize: number | undefined, tar: () => Bytes, blob?: Blob, tarFile?: string): Layer {
   return {
     diffId,
     tarSize,
@@ -87,6 +90,7 @@ function layerOf(diffId: Digest, tarSize: number | undefined, tar: () => Bytes, 
       if (!blob) throw new TypeError(`layer ${diffId} has no stored blob`);
       return blob.open();
     },
+    file: (as) => (as === "tar" ? tarFile : blob?.file),
   };
 }
 

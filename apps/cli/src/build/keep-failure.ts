@@ -20,7 +20,7 @@ export interface KeepOptions {
   readonly signal: AbortSignal;
 }
 
-/** Pins the failed build's states, writes its record, and drops older builds beyond the budget. */
+/** Pins the failed build's states and writes its record. */
 export async function keepFailure(options: KeepOptions): Promise<void> {
   const { outcome, session, store, signal } = options;
   const { failed } = outcome;
@@ -43,11 +43,15 @@ export async function keepFailure(options: KeepOptions): Promise<void> {
     },
     options.logs,
   );
-  await dropBeyondBudget(options);
 }
 
-/** Only builds of this session's engine, told the same, can be measured and dropped here; those of others stay until their engine is used again. */
-async function dropBeyondBudget(options: KeepOptions): Promise<void> {
+/**
+ * Drops the oldest kept builds beyond the budget. Only builds of this session's engine, told the same, can be measured and dropped here; those of
+ * others stay until their engine is used again.
+ */
+export async function dropBeyondBudget(
+  options: Pick<KeepOptions, "engine" | "engineOptions" | "session" | "store" | "onEvent" | "signal">,
+): Promise<void> {
   const { session, store, signal, onEvent } = options;
   const { failures } = await store.list();
   const own = failures.filter(

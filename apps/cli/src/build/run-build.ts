@@ -16,7 +16,7 @@ import {
 import { type FailureStore, newBuildId } from "@melange2/records";
 import type { EngineRequest } from "./engine-request.ts";
 import type { ReadyExport } from "./export-request.ts";
-import { keepFailure } from "./keep-failure.ts";
+import { dropBeyondBudget, keepFailure } from "./keep-failure.ts";
 import { takeOutput } from "./output.ts";
 import type { BuildReport, ExportReport } from "./report.ts";
 
@@ -98,6 +98,9 @@ export async function runBuild(options: RunBuildOptions): Promise<BuildReport> {
   const environment = options.environments[outcome.failed.failed.environment];
   if (!environment) throw new TypeError("the failed unit's environment was never composed");
   const kept = await keep({ ...options, signal: keeping }, outcome, record, environment, logs);
+  await tellingFailure(options, "older kept builds could not be dropped", () =>
+    dropBeyondBudget({ ...options, signal: keeping }),
+  );
   const exported =
     options.ready && !interrupted
       ? await exportIt(options, options.ready, outcome, record, environment, kept)
@@ -146,18 +149,20 @@ async function keep(
   environment: Environment,
   logs: ReadonlyMap<string, Uint8Array>,
 ): Promise<boolean> {
+  return tellingFailure(options, "the failed state could not be kept", () =>
+    keepFailure({ ...options, outcome, record, environment, logs }),
+  );
+}
+
+/** Whether the work succeeded: what goes wrong with kept builds is told beside the build's own failure. */
+async function tellingFailure({ onEvent }: RunBuildOptions, what: string, work: () => Promise<void>): Promise<boolean> {
   try {
-    await keepFailure({ ...options, outcome, record, environment, logs });
+    await work();
     return true;
   } catch (error) {
     if (!isMelangeError(error) && !isSystemError(error)) throw error;
     const hint = isMelangeError(error) ? error.hint : "Check the room and the rights of melange2's state folder.";
-    options.onEvent({
-      type: "notice",
-      level: "error",
-      message: `the failed state could not be kept: ${error.message}`,
-      hint,
-    });
+    onEvent({ type: "notice", level: "error", message: `${what}: ${error.message}`, hint });
     return false;
   }
 }

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { repositoryRoot, run } from "@melange2-tooling/machine";
 import type { Base } from "./base.ts";
@@ -51,7 +50,7 @@ export function withMelange2(workshop: Workshop): FailingBuild {
     await settle(archive);
     const log = join(workshop.folder, "melange2.log");
     const seconds = await timed({ argv, env: melange2Env(workshop), log, exit: 1 });
-    refuseMissing(archive);
+    await refuseLacking(archive, base);
     return seconds;
   };
 }
@@ -73,7 +72,7 @@ export function withBuildkit(workshop: Workshop, buildctl: string, address: stri
     await settle(archive);
     const failed = await timed({ argv: build, input: inputs.failing, log, exit: 1 });
     const exported = await timed({ argv: [...build, "--output", output], input: inputs.before, log, exit: 0 });
-    refuseMissing(archive);
+    await refuseLacking(archive, base);
     return failed + exported;
   };
 }
@@ -84,6 +83,8 @@ async function settle(archive: string): Promise<void> {
   await run(["sync"]);
 }
 
-function refuseMissing(archive: string): void {
-  if (!existsSync(archive)) throw new Error(`${archive} was not written`);
+/** An archive that is not larger than its base lacks it, or is compressed. */
+async function refuseLacking(archive: string, base: Base): Promise<void> {
+  const { size } = await stat(archive);
+  if (size <= base.bytes) throw new Error(`${archive} has ${size} bytes, its base alone ${base.bytes}`);
 }

@@ -16,6 +16,19 @@ import { measureSteps } from "./step-cost.ts";
 
 const bounds = { build: 0.4, step: 1.6 };
 
+const aboutBuilds = `\
+A failing build with the export of its state, uncompressed; seconds
+  melange2: one command builds, fails at step 5 of 6, keeps the state, writes and syncs the archive (current-state).
+  BuildKit: buildctl solves the same steps and fails; buildctl exports the state before the failed step (type=docker,
+            compression=uncompressed), whose steps the daemon has just cached. Nobody syncs.
+  Both: cold processes, but for the daemon; the base imported before, no step in any cache, nothing left to be written by
+        others. The base is one uncompressed layer.`;
+
+const aboutSteps = `\
+A step that does nothing; milliseconds a step, 20 steps a round
+  engine: session.run of engine-local, from one state to the next.
+  sh:     the same chain of util-linux programs in a loop, tooling/bench/src/bare-chain.sh.`;
+
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "7" } } });
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`--rounds ${values.rounds} is not a number of rounds`);
@@ -44,30 +57,23 @@ try {
   const workshop = await createWorkshop(join(folder, "build"));
   const sides = { ours: withMelange2(workshop), theirs: withBuildkit(workshop, buildctl, address) };
   const busybox = await busyboxRoot();
-  say("A failing build with the export of its state, uncompressed; seconds");
-  say(
-    "  melange2: one command that builds, fails at step 5 of 6, keeps the state, writes and syncs the archive (current-state)",
+  say(aboutBuilds);
+  await compareBuilds(
+    "Debian with a C compiler",
+    await baseOf(await cBuildRoot(), join(folder, "c-build")),
+    bounds.build,
   );
-  say(
-    "  BuildKit: buildctl solves the same steps and fails; buildctl exports the state before the failed step (type=docker,",
-  );
-  say("            compression=uncompressed), whose steps the daemon has just cached. Nobody syncs.");
-  say(
-    "  Both: a cold process each time, the base imported before, no step in any cache. Base: one uncompressed layer.",
-  );
+  // Here next to nothing is built or moved: it shows what starting a process costs against asking a daemon that runs already.
   await compareBuilds("busybox", await baseOf(busybox.tar, join(folder, "busybox")));
-  await compareBuilds("Debian with a C compiler", await baseOf(await cBuildRoot(), join(folder, "c-build")));
 
-  async function compareBuilds(name: string, base: Base): Promise<void> {
+  async function compareBuilds(name: string, base: Base, bound?: number): Promise<void> {
     const comparison = await measureBuilds(sides, base, name);
-    met.push(comparison.ratio <= bounds.build);
-    say(formatComparison(comparison, { ours: "melange2", theirs: "BuildKit", digits: 2, bound: bounds.build }));
+    if (bound !== undefined) met.push(comparison.ratio <= bound);
+    say(formatComparison(comparison, { ours: "melange2", theirs: "BuildKit", digits: 2, bound }));
     say(formatBreakdown(await breakdown(workshop, base, newNonce())));
   }
 
-  say("A step that does nothing; milliseconds a step, 20 steps a round");
-  say("  engine:   session.run of engine-local, from one state to the next");
-  say("  sh:       the same util-linux chain in a loop, tooling/bench/src/bare-chain.sh");
+  say(aboutSteps);
   const steps = await measureSteps(busybox, join(folder, "step"), rounds);
   met.push(steps.ratio <= bounds.step);
   say(formatComparison(steps, { ours: "engine", theirs: "sh", digits: 1, bound: bounds.step }));
@@ -86,7 +92,7 @@ async function measureBuilds(
   const first = { ours: await sides.ours(base, newNonce()), theirs: await sides.theirs(base, newNonce()) };
   say(`\n  base: ${name}, ${(base.bytes / 1e6).toFixed(0)} MB`);
   say(
-    `  first build on it, base imported on the way (no bound): melange2 ${first.ours.toFixed(2)}, BuildKit ${first.theirs.toFixed(2)}`,
+    `  first build on it, the base imported on the way: melange2 ${first.ours.toFixed(2)}, BuildKit ${first.theirs.toFixed(2)}`,
   );
   return interleaved(rounds, {
     ours: () => sides.ours(base, newNonce()),

@@ -6,20 +6,20 @@ export interface ComparisonLabels {
   readonly theirs: string;
   /** Behind the decimal point. */
   readonly digits: number;
-  /** The largest ratio that is good enough. */
-  readonly bound: number;
+  /** The largest ratio that is good enough; undefined: shown only. */
+  readonly bound: number | undefined;
 }
 
 /** Raw samples, medians, ratio and verdict. */
 export function formatComparison(comparison: Comparison, { ours, theirs, digits, bound }: ComparisonLabels): string {
   const row = (cells: readonly string[]) => `  ${cells.map((cell) => cell.padStart(10)).join("")}`;
   const numbers = (a: number, b: number) => [a.toFixed(digits), b.toFixed(digits), (a / b).toFixed(2)];
-  const verdict = comparison.ratio <= bound ? "met" : "NOT MET";
+  const verdict = (limit: number) => `bound: ${limit.toFixed(2)}  ${comparison.ratio <= limit ? "met" : "NOT MET"}`;
   return [
     row(["round", ours, theirs, "ratio"]),
     ...comparison.samples.map((sample, index) => row([`${index + 1}`, ...numbers(sample.ours, sample.theirs)])),
     row(["median", ...numbers(comparison.ours, comparison.theirs)]),
-    `  bound: ${bound.toFixed(2)}  ${verdict}`,
+    `  ${bound === undefined ? "no bound" : verdict(bound)}`,
     "",
   ].join("\n");
 }

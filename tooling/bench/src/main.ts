@@ -1,12 +1,12 @@
 // Measures the two bounds that the embedded engine is held to, each side by side with what it is compared to, and says whether they are met.
 //   npm run bench [-- --rounds N]
-import { mkdir, mkdtemp, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { availableParallelism, loadavg, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { busyboxRoot, cBuildRoot } from "@melange2-tooling/fixtures";
-import { cacheFolder, isRoot, removeTree } from "@melange2-tooling/machine";
-import { start } from "@melange2-tooling/services";
+import { isRoot, removeTree } from "@melange2-tooling/machine";
+import { createRunFolder, start } from "@melange2-tooling/services";
 import { type Base, baseOf } from "./base.ts";
 import { breakdown } from "./breakdown.ts";
 import { createWorkshop, type FailingBuild, withBuildkit, withMelange2 } from "./failing-build.ts";
@@ -47,8 +47,7 @@ const address = process.env.MELANGE2_TEST_BUILDKIT ?? services.env.MELANGE2_TEST
 const buildctl = process.env.MELANGE2_TEST_BUILDCTL ?? services.env.MELANGE2_TEST_BUILDCTL;
 if (address === undefined || buildctl === undefined) refuse(`buildkitd: ${services.missing.get("buildkit")}`);
 
-await mkdir(join(cacheFolder(), "bench"), { recursive: true });
-const folder = await mkdtemp(join(cacheFolder(), "bench/run-"));
+const folder = await createRunFolder();
 const met: boolean[] = [];
 try {
   const model = /^model name\s*: (.*)$/m.exec(await readFile("/proc/cpuinfo", "utf8"))?.[1] ?? process.arch;

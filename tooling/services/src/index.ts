@@ -5,5 +5,6 @@ export { fullRun, program, provided, root } from "./provided.ts";
 export type { Provision, Started } from "./provision.ts";
 export type { ProvisionName } from "./provisions.ts";
 export { provisions } from "./provisions.ts";
+export { createRunFolder } from "./run-folder.ts";
 export type { Services } from "./start.ts";
 export { start } from "./start.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { cacheFolder, removeTree } from "@melange2-tooling/machine";
 
 /**
- * A folder for the services of this process. Its name says whose it is: process id and the time that process started, in clock ticks since boot.
+ * A folder for the services and the data of this process, which removes it in the end. Its name says whose it is: process id and the time that process started, in clock ticks since boot.
  * Folders of processes that are gone are removed; their services died with them.
  */
 export async function createRunFolder(): Promise<string> {

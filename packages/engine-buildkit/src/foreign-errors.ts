@@ -18,7 +18,7 @@ export function translated(error: unknown, doing: string, code: ErrorCode = "eng
     // What this side could not take says more by itself: a full disk, a sink that was told to stop.
     if (error.code === "session" && isMelangeError(error.cause)) return error.cause;
     if (refusedToRun(error)) return stateGone();
-    return new MelangeError(code, `${doing}: ${error.message}`, {
+    return new MelangeError(code, `${doing}: ${withoutScripts(error.message)}`, {
       hint: hintOf(error.message) ?? error.hint,
       cause: error,
     });
@@ -31,11 +31,19 @@ export function translated(error: unknown, doing: string, code: ErrorCode = "eng
   });
 }
 
+/** Daemons name a process by all of its arguments; our wrapper and the step's script tell nobody what went wrong. */
+function withoutScripts(message: string): string {
+  return message
+    .replace(/process "\/bin\/sh -c .*" did not complete successfully: /s, "")
+    .replace(/executor failed running \[\/bin\/sh -c .*\]: /s, "");
+}
+
 const hints: readonly (readonly [RegExp, string])[] = [
   [
     /no space left on device|disk quota exceeded/i,
     "The daemon's disk is full: free space there, as with buildctl prune.",
   ],
+  [/network bridge not found/, "This Docker daemon has no network for steps: build with --no-network."],
   [/argument list too long/i, "A step's script must stay under 128 KiB."],
   [/no such file or directory.*\/bin\/sh|\/bin\/sh.*no such file or directory/, "The base needs /bin/sh."],
 ];

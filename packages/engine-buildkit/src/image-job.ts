@@ -1,8 +1,9 @@
+import { randomInt, randomUUID } from "node:crypto";
 import type { BuildkitClient, Export, Served, SolveResult, Tree, TreeEntry } from "@melange2/buildkit-client";
 import type { ImageFile, ImageSpec } from "@melange2/core";
 import { marshal } from "@melange2/llb";
 import { imageConfigOf } from "./image-config.ts";
-import { createdOf, filesTree, imageState } from "./image-state.ts";
+import { filesTree, imageState } from "./image-state.ts";
 import { neverRun } from "./permits.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 
@@ -22,7 +23,7 @@ export async function exportImage(
   spec: ImageSpec,
   { signal, ...options }: ImageJobOptions,
 ): Promise<SolveResult> {
-  const { state, history } = imageState(at, spec);
+  const { state, history } = imageState(at, spec, randomUUID());
   await using job = client.job({
     serve: {
       trees: { [filesTree]: treeOf(spec) },
@@ -36,8 +37,10 @@ export async function exportImage(
   return await job.finish({ reference, metadata: { "containerimage.config": imageConfigOf(spec, history) } });
 }
 
+/** In the image, all files get the spec's time. */
 function treeOf(spec: ImageSpec): Tree {
-  const mtime = createdOf(spec);
+  // A daemon keeps a file of the last export that has the same size and time, whatever is in it: no two exports may have the same time.
+  const mtime = BigInt(Date.now()) * 1_000_000n + BigInt(randomInt(1_000_000));
   return { entries: () => spec.files.map((one) => entryOf(one, mtime)) };
 }
 

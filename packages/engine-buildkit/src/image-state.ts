@@ -16,15 +16,16 @@ export interface ImageState {
   readonly history: readonly string[];
 }
 
-/** The base's layers, one for each unit, one of the image's own files. Too many units are one layer. */
-export function imageState(at: BuildkitSnapshot, spec: ImageSpec): ImageState {
+/** The base's layers, one for each unit, one of the image's own files. Too many units are one layer. No two exports have the same nonce. */
+export function imageState(at: BuildkitSnapshot, spec: ImageSpec, nonce: string): ImageState {
   const { state, history } =
     at.base.layers.length + at.units < dockerLimit
       ? { state: at.state, history: [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)] }
       : squashed(at);
   if (spec.files.length === 0) return { state, history };
-  // Without one hint for all, each export would leave a copy of its files in the daemon.
-  const from = local(filesTree, { sharedKeyHint: filesTree });
+  // Without one hint for all, each export would leave a copy of its files in the daemon. Without a nonce, a daemon that two clients ask at once
+  // takes one's files for both.
+  const from = local(filesTree, { sharedKeyHint: filesTree, unique: nonce });
   const copy = {
     type: "copy",
     from,

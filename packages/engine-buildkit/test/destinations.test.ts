@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { randomBytes, randomUUID } from "node:crypto";
-import type { Environment, Target } from "@melange2/core";
-import { layerFromEntries, tarHeader } from "@melange2/oci";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import type { EngineSession, Environment, ImageFile, ImageSpec, Snapshot, Target } from "@melange2/core";
+import { flatten, layerFromEntries, tarHeader } from "@melange2/oci";
 import { beforeAll, describe, expect, test } from "vitest";
 import { busyboxEnvironment, daemons, imageSpec, never } from "./daemons.ts";
 import { after, atFailure, openBuild, relay } from "./open-build.ts";
@@ -107,6 +107,58 @@ describe.each(dockers)("an image for $name, which is the builder itself", ({ add
     expect(docker("inspect", "--format", "{{.RepoTags}}", name)).toBe(`[${name}]`);
   });
 });
+
+describe.each(daemons)("an image's own files, with $name", ({ address = "" }) => {
+  const spec = (note: string, open: () => Promise<void>): ImageSpec => {
+    const [folder, file] = imageSpec().files as readonly [ImageFile, ImageFile];
+    const bytes = async function* () {
+      await open();
+      yield Buffer.from(note);
+    };
+    return { ...imageSpec(), files: [folder, { ...file, size: note.length, open: bytes }] };
+  };
+  const noteOf = async (session: EngineSession, at: Snapshot, of: ImageSpec) => {
+    await using image = await session.image(at, of).open({ signal: never });
+    const entry = (await flatten(image.layers.slice(-1))).get(".melange2/note");
+    return entry?.sha256;
+  };
+
+  test.skipIf(address === "" || tar === undefined)("are its own, with others on the way at once", async () => {
+    await using one = await openBuild(address, busyboxEnvironment(tar as string));
+    await using other = await openBuild(address, busyboxEnvironment(tar as string));
+    let opened = () => {};
+    const bothOpened = new Promise<void>((resolve) => {
+      let left = 2;
+      opened = () => --left === 0 && resolve();
+    });
+    const open = async () => {
+      opened();
+      await bothOpened;
+    };
+    const notes = await Promise.all([
+      noteOf(one.session, one.start, spec("mine", open)),
+      noteOf(other.session, other.start, spec("your", open)),
+    ]);
+    expect(notes).toEqual(["mine", "your"].map(sha256));
+  });
+
+  test.skipIf(address === "" || tar === undefined)("are its own, however like the last one's they look", async () => {
+    await using build = await openBuild(address, busyboxEnvironment(tar as string));
+    for (const note of ["1000", "1001", "1002"]) {
+      expect(
+        await noteOf(
+          build.session,
+          build.start,
+          spec(note, async () => {}),
+        ),
+      ).toBe(sha256(note));
+    }
+  });
+});
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
 
 function skopeo(command: string, how: string, reference: string): string {
   return execFileSync("skopeo", [command, how, "--tls-verify=false", `docker://${reference}`], { encoding: "utf8" });

@@ -49,6 +49,7 @@ describe("as an ordinary user", () => {
           env: {
             ...process.env,
             HOME: folder,
+            XDG_DATA_HOME: folder,
             TMPDIR: folder,
             MELANGE2_TEST_SCRATCH: folder,
             MELANGE2_TEST_MAPPING: mapping,

@@ -10,6 +10,14 @@ export {
   type Worker,
 } from "./client.ts";
 export type { ConnectOptions } from "./connection.ts";
+export type {
+  Container,
+  ContainerMount,
+  ContainerOptions,
+  ContainerProcess,
+  ContainerTerminal,
+  TerminalSize,
+} from "./container.ts";
 export { BuildkitError, type BuildkitErrorCode, type BuildkitErrorDetails, isBuildkitError } from "./error.ts";
 export type { CallOptions, FileInfo, Job, JobResult, ReadOptions, Reference } from "./job.ts";
 export { layoutStore } from "./layout-store.ts";

@@ -1,5 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import type { Connection } from "./connection.ts";
+import { type Container, type ContainerOptions, openContainer } from "./container.ts";
 import { BuildkitError } from "./error.ts";
 import type { Stat } from "./gen/fsutil_pb.ts";
 import { LLBBridge } from "./gen/gateway_pb.ts";
@@ -46,6 +47,8 @@ export interface Job extends AsyncDisposable {
   /** Does not follow the last symlink. */
   statFile(at: Reference, path: string, options?: CallOptions): Promise<FileInfo>;
   readDir(at: Reference, path: string, options?: CallOptions): Promise<readonly FileInfo[]>;
+  /** A place to run processes in, on a copy of a result: nothing of what they change stays. */
+  container(options: ContainerOptions): Promise<Container>;
   /** Ends the job with a result, which its exports take; resolves when they are done. */
   finish(result: JobResult): Promise<SolveResult>;
   /** Ends the job without one, and what runs in it. Never rejects. */
@@ -64,6 +67,13 @@ export interface JobResult {
   readonly metadata?: Readonly<Record<string, Uint8Array | string>>;
 }
 
+/** Makes a gateway request for a job and translates what it throws; `what` names it in messages. */
+export type GatewayCall = <T>(
+  what: string,
+  signal: AbortSignal | undefined,
+  request: (options: { headers: Record<string, string>; signal: AbortSignal }) => Promise<T>,
+) => Promise<T>;
+
 /** Opens a job. It waits in the daemon, and its session serves, until it is ended. */
 export function openJob(connection: Connection, options: SolveOptions): Job {
   const running = beginSolve(connection, undefined, options);
@@ -80,11 +90,7 @@ export function openJob(connection: Connection, options: SolveOptions): Job {
     });
   let finishing: Promise<SolveResult> | undefined;
 
-  const call = async <T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    request: (options: { headers: Record<string, string>; signal: AbortSignal }) => Promise<T>,
-  ): Promise<T> => {
+  const call: GatewayCall = async (what, signal, request) => {
     const either = signal === undefined ? calls.signal : AbortSignal.any([calls.signal, signal]);
     try {
       return await connection.call(what, either, () => request({ headers, signal: either }));
@@ -145,6 +151,7 @@ export function openJob(connection: Connection, options: SolveOptions): Job {
       );
       return entries.map(infoOf);
     },
+    container: (options) => openContainer(bridge, call, options),
     finish({ reference, metadata = {} }) {
       const bytes = Object.entries(metadata).map(
         ([key, value]) => [key, typeof value === "string" ? new TextEncoder().encode(value) : value] as const,

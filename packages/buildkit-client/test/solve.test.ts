@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BuildkitClient, type BuildkitError, type ByteSink, connect, type StatusEvent } from "../src/index.ts";
 import { createRoot, daemons, nonce } from "./daemons.ts";
 import { copyOf, define, mkfile, run, source } from "./graph.ts";
+import { isRunning, until } from "./processes.ts";
 
 /** The error of what must fail. */
 export async function failure(attempt: Promise<unknown>): Promise<BuildkitError> {
@@ -34,22 +34,6 @@ function memorySink(): ByteSink & { bytes(): Buffer; readonly closed: boolean } 
 
 function log(events: readonly StatusEvent[]): string {
   return Buffer.concat(events.flatMap(({ logs }) => logs.map(({ data }) => data))).toString();
-}
-
-/** Whether a process with this in its command line runs on this machine. */
-function isRunning(word: string): boolean {
-  return readdirSync("/proc").some((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(word);
-    } catch {
-      return false;
-    }
-  });
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 const config = JSON.stringify({

@@ -1,7 +1,7 @@
 import type { Bytes } from "./bytes.ts";
 import type { Finding } from "./finding.ts";
 import type { DebugImage, Environment, ImageFile, ImageSpec, Target } from "./image.ts";
-import type { Unit } from "./plan.ts";
+import type { Mount, Unit } from "./plan.ts";
 
 /** An immutable filesystem state, opaque; only the session that made it understands it. */
 export interface Snapshot {
@@ -69,7 +69,8 @@ export interface EnterOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly workdir: string;
   readonly user: { readonly uid: number; readonly gid: number };
-  readonly mounts: readonly { readonly source: string; readonly target: string }[];
+  /** Those of the step; a folder that is no longer there is left out. */
+  readonly mounts: readonly Pick<Mount, "source" | "target">[];
   /** Laid over the scratch copy: the same `/.melange2` that an exported image has. */
   readonly files: readonly ImageFile[];
   /** Secrets for the process's environment, by name. */

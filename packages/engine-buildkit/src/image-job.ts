@@ -26,7 +26,7 @@ export async function exportImage(
   const { state, history } = imageState(at, spec, randomUUID());
   await using job = client.job({
     serve: {
-      trees: { [filesTree]: treeOf(spec) },
+      trees: { [filesTree]: treeOf(spec.files) },
       secrets: neverRun,
       ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     },
@@ -37,11 +37,11 @@ export async function exportImage(
   return await job.finish({ reference, metadata: { "containerimage.config": imageConfigOf(spec, history) } });
 }
 
-/** In the image, all files get the spec's time. */
-function treeOf(spec: ImageSpec): Tree {
+/** What the session serves as {@link filesTree}; in the image, all files get another time. */
+export function treeOf(files: readonly ImageFile[]): Tree {
   // A daemon keeps a file of the last export that has the same size and time, whatever is in it: no two exports may have the same time.
   const mtime = BigInt(Date.now()) * 1_000_000n + BigInt(randomInt(1_000_000));
-  return { entries: () => spec.files.map((one) => entryOf(one, mtime)) };
+  return { entries: () => files.map((one) => entryOf(one, mtime)) };
 }
 
 function entryOf({ path, kind, mode, owner, size, open }: ImageFile, mtime: bigint): TreeEntry {

@@ -23,21 +23,19 @@ export function imageState(at: BuildkitSnapshot, spec: ImageSpec, nonce: string)
       ? { state: at.state, history: [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)] }
       : squashed(at);
   if (spec.files.length === 0) return { state, history };
+  return {
+    state: withFiles(state, createdOf(spec), nonce),
+    history: [...history, "melange2: the failure record"],
+  };
+}
+
+/** The state with the session's {@link filesTree} over it; `timestamp`, in nanoseconds since 1970, is the files'. */
+export function withFiles(state: State, timestamp: bigint, nonce: string): State {
   // Without one hint for all, each export would leave a copy of its files in the daemon. Without a nonce, a daemon that two clients ask at once
   // takes one's files for both.
   const from = local(filesTree, { sharedKeyHint: filesTree, unique: nonce });
-  const copy = {
-    type: "copy",
-    from,
-    source: "/",
-    destination: "/",
-    contents: true,
-    timestamp: createdOf(spec),
-  } as const;
-  return {
-    state: file(state, [copy], { name: "melange2 files" }),
-    history: [...history, "melange2: the failure record"],
-  };
+  const copy = { type: "copy", from, source: "/", destination: "/", contents: true, timestamp } as const;
+  return file(state, [copy], { name: "melange2 files" });
 }
 
 /** Nanoseconds since 1970. */

@@ -1,6 +1,7 @@
 import type { EngineSession } from "@melange2/core";
 import type { BuildSpace } from "./build-space.ts";
 import { pruneRecords } from "./daemon-records.ts";
+import { enterState } from "./enter-state.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
 import { readState } from "./read-state.ts";
 import { runUnit } from "./run-unit.ts";
@@ -34,6 +35,7 @@ export function createSession(space: BuildSpace): EngineSession {
     keep: async (at) => refOf(buildkitSnapshot(at)),
     find: async (ref, { signal }) => findState(space, ref, signal),
     drop: async (ref, { signal }) => dropState(space, ref, signal),
+    enter: async (at, options) => enterState(space, buildkitSnapshot(at), options),
     keptBytes: async (refs, { signal }) => keptBytes(space, refs, signal),
     async [Symbol.asyncDispose]() {
       await job.close();

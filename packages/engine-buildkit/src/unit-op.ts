@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Step, Unit } from "@melange2/core";
-import { exec, file, type Mount, type State, scratch } from "@melange2/llb";
+import { type CacheMount, exec, file, type Mount, type State, scratch } from "@melange2/llb";
 import { engineError } from "./foreign-errors.ts";
 import { places, wrapperScript } from "./wrapper-script.ts";
 
@@ -68,10 +68,7 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
         ...user,
       }),
     ),
-    ...caches.map(({ source, target }): Mount => {
-      const owned = user.uid === 0 ? {} : { from: folderOf("/cache", user), selector: "/cache" };
-      return { type: "cache", target, id: `melange2:${source}`, ...owned };
-    }),
+    ...caches.map((mount) => cacheMount(mount, user)),
   ];
   const name = `melange2 ${unit.id} ${marker}`;
   const run = exec(from, {
@@ -83,6 +80,12 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
     mounts,
   });
   return { marker, name, root: run.root, status: run.mount(places.status) };
+}
+
+/** A folder that the daemon keeps under the source's name, a new one owned by its first user. */
+export function cacheMount({ source, target }: { source: string; target: string }, user: Step["user"]): CacheMount {
+  const owned = user.uid === 0 ? {} : { from: folderOf("/cache", user), selector: "/cache" };
+  return { type: "cache", target, id: `melange2:${source}`, ...owned };
 }
 
 /** The cache mount that stop flags are raised in. */

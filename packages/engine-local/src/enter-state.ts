@@ -1,4 +1,4 @@
-import { readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EnterOptions, Exit, ImageFile } from "@melange2/core";
 import { writeTar } from "@melange2/oci";
@@ -21,7 +21,8 @@ export async function enterState(space: WorkSpace, at: LocalSnapshot, options: E
   const { host } = space;
   const signal = AbortSignal.any([options.signal, space.options.signal]);
   const secrets = secretValues(space, options.secretEnv);
-  const root = await newRoot(space, at, options.mounts, signal);
+  const mounts = options.mounts.filter(({ source }) => existsSync(source));
+  const root = await newRoot(space, at, mounts, signal);
   await layOver(space, options.files, join(root.draft, "fs"), signal);
 
   const command = insideWords(

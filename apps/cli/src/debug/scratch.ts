@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { type EnterOptions, type Exit, type ImageSpec, MelangeError, type Snapshot, type Step } from "@melange2/core";
+import { type EnterOptions, type Exit, type ImageSpec, MelangeError, type Snapshot } from "@melange2/core";
 import type { KeptBuild } from "./kept-build.ts";
 
 export interface ScratchProcess {
@@ -29,14 +28,10 @@ export async function runInScratch(
     env: { ...step.env, ...process.env },
     workdir: process.workdir,
     user: step.user,
-    mounts: presentMounts(step),
+    mounts: step.mounts,
     files: at.spec.files,
     secretEnv: step.secretEnv.filter((name) => kept.secrets.names.includes(name)),
     tty: { interactive: process.interactive },
   };
   return session.enter(at.snapshot, options);
-}
-
-function presentMounts(step: Step): EnterOptions["mounts"] {
-  return step.mounts.filter((mount) => existsSync(mount.source)).map(({ source, target }) => ({ source, target }));
 }

@@ -4,19 +4,19 @@
 // @generated from file gateway.proto (package moby.buildkit.v1.frontend, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Stat } from "./fsutil_pb.ts";
 import { file_fsutil } from "./fsutil_pb.ts";
 import type { Status } from "./status_pb.ts";
 import { file_status } from "./status_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file gateway.proto.
  */
 export const file_gateway: GenFile = /*@__PURE__*/
-  fileDesc("Cg1nYXRld2F5LnByb3RvEhltb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kIhEKA1JlZhIKCgJpZBgBIAEoCSLOAQoGUmVzdWx0EhcKDXJlZkRlcHJlY2F0ZWQYASABKAlIABItCgNyZWYYAyABKAsyHi5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlZkgAEkEKCG1ldGFkYXRhGAogAygLMi8ubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZXN1bHQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAFCCAoGcmVzdWx0IoABCgxTb2x2ZVJlcXVlc3QSFwoKRGVmaW5pdGlvbhgBIAEoDEgAiAEBEhkKEWFsbG93UmVzdWx0UmV0dXJuGAUgASgIEhsKE2FsbG93UmVzdWx0QXJyYXlSZWYYBiABKAgSEAoIRXZhbHVhdGUYDiABKAhCDQoLX0RlZmluaXRpb24iTwoNU29sdmVSZXNwb25zZRILCgNyZWYYASABKAkSMQoGcmVzdWx0GAMgASgLMiEubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZXN1bHQiZQoPUmVhZEZpbGVSZXF1ZXN0EgsKA1JlZhgBIAEoCRIQCghGaWxlUGF0aBgCIAEoCRIzCgVSYW5nZRgDIAEoCzIkLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuRmlsZVJhbmdlIisKCUZpbGVSYW5nZRIOCgZPZmZzZXQYASABKAMSDgoGTGVuZ3RoGAIgASgDIiAKEFJlYWRGaWxlUmVzcG9uc2USDAoERGF0YRgBIAEoDCJGCg5SZWFkRGlyUmVxdWVzdBILCgNSZWYYASABKAkSDwoHRGlyUGF0aBgCIAEoCRIWCg5JbmNsdWRlUGF0dGVybhgDIAEoCSI2Cg9SZWFkRGlyUmVzcG9uc2USIwoHZW50cmllcxgBIAMoCzISLmZzdXRpbC50eXBlcy5TdGF0IiwKD1N0YXRGaWxlUmVxdWVzdBILCgNSZWYYASABKAkSDAoEUGF0aBgCIAEoCSI0ChBTdGF0RmlsZVJlc3BvbnNlEiAKBHN0YXQYASABKAsyEi5mc3V0aWwudHlwZXMuU3RhdCJlCg1SZXR1cm5SZXF1ZXN0EjEKBnJlc3VsdBgBIAEoCzIhLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVzdWx0EiEKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMiEAoOUmV0dXJuUmVzcG9uc2Uy8gMKCUxMQkJyaWRnZRJaCgVTb2x2ZRInLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuU29sdmVSZXF1ZXN0GigubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Tb2x2ZVJlc3BvbnNlEmMKCFJlYWRGaWxlEioubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZWFkRmlsZVJlcXVlc3QaKy5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlYWRGaWxlUmVzcG9uc2USYAoHUmVhZERpchIpLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVhZERpclJlcXVlc3QaKi5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlYWREaXJSZXNwb25zZRJjCghTdGF0RmlsZRIqLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuU3RhdEZpbGVSZXF1ZXN0GisubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5TdGF0RmlsZVJlc3BvbnNlEl0KBlJldHVybhIoLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmV0dXJuUmVxdWVzdBopLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmV0dXJuUmVzcG9uc2ViBnByb3RvMw", [file_fsutil, file_status]);
+  fileDesc("Cg1nYXRld2F5LnByb3RvEhltb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kIhEKA1JlZhIKCgJpZBgBIAEoCSLOAQoGUmVzdWx0EhcKDXJlZkRlcHJlY2F0ZWQYASABKAlIABItCgNyZWYYAyABKAsyHi5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlZkgAEkEKCG1ldGFkYXRhGAogAygLMi8ubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZXN1bHQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAFCCAoGcmVzdWx0IoABCgxTb2x2ZVJlcXVlc3QSFwoKRGVmaW5pdGlvbhgBIAEoDEgAiAEBEhkKEWFsbG93UmVzdWx0UmV0dXJuGAUgASgIEhsKE2FsbG93UmVzdWx0QXJyYXlSZWYYBiABKAgSEAoIRXZhbHVhdGUYDiABKAhCDQoLX0RlZmluaXRpb24iTwoNU29sdmVSZXNwb25zZRILCgNyZWYYASABKAkSMQoGcmVzdWx0GAMgASgLMiEubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZXN1bHQiZQoPUmVhZEZpbGVSZXF1ZXN0EgsKA1JlZhgBIAEoCRIQCghGaWxlUGF0aBgCIAEoCRIzCgVSYW5nZRgDIAEoCzIkLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuRmlsZVJhbmdlIisKCUZpbGVSYW5nZRIOCgZPZmZzZXQYASABKAMSDgoGTGVuZ3RoGAIgASgDIiAKEFJlYWRGaWxlUmVzcG9uc2USDAoERGF0YRgBIAEoDCJGCg5SZWFkRGlyUmVxdWVzdBILCgNSZWYYASABKAkSDwoHRGlyUGF0aBgCIAEoCRIWCg5JbmNsdWRlUGF0dGVybhgDIAEoCSI2Cg9SZWFkRGlyUmVzcG9uc2USIwoHZW50cmllcxgBIAMoCzISLmZzdXRpbC50eXBlcy5TdGF0IiwKD1N0YXRGaWxlUmVxdWVzdBILCgNSZWYYASABKAkSDAoEUGF0aBgCIAEoCSI0ChBTdGF0RmlsZVJlc3BvbnNlEiAKBHN0YXQYASABKAsyEi5mc3V0aWwudHlwZXMuU3RhdCJlCg1SZXR1cm5SZXF1ZXN0EjEKBnJlc3VsdBgBIAEoCzIhLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVzdWx0EiEKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMiEAoOUmV0dXJuUmVzcG9uc2UikQEKE05ld0NvbnRhaW5lclJlcXVlc3QSEwoLQ29udGFpbmVySUQYASABKAkSMAoGTW91bnRzGAIgAygLMiAubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Nb3VudBIzCgdOZXR3b3JrGAMgASgOMiIubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5OZXRNb2RlIhYKFE5ld0NvbnRhaW5lclJlc3BvbnNlIrsBCgVNb3VudBIQCghzZWxlY3RvchgCIAEoCRIMCgRkZXN0GAMgASgJEhAKCHJlYWRvbmx5GAUgASgIEjcKCW1vdW50VHlwZRgGIAEoDjIkLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuTW91bnRUeXBlEjUKCGNhY2hlT3B0GBQgASgLMiMubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5DYWNoZU9wdBIQCghyZXN1bHRJRBgXIAEoCSIWCghDYWNoZU9wdBIKCgJJRBgBIAEoCSIuChdSZWxlYXNlQ29udGFpbmVyUmVxdWVzdBITCgtDb250YWluZXJJRBgBIAEoCSIaChhSZWxlYXNlQ29udGFpbmVyUmVzcG9uc2UigQMKC0V4ZWNNZXNzYWdlEhEKCVByb2Nlc3NJRBgBIAEoCRI2CgRJbml0GAIgASgLMiYubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Jbml0TWVzc2FnZUgAEjQKBEZpbGUYAyABKAsyJC5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLkZkTWVzc2FnZUgAEjoKBlJlc2l6ZRgEIAEoCzIoLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVzaXplTWVzc2FnZUgAEjwKB1N0YXJ0ZWQYBSABKAsyKS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlN0YXJ0ZWRNZXNzYWdlSAASNgoERXhpdBgGIAEoCzImLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuRXhpdE1lc3NhZ2VIABI2CgREb25lGAcgASgLMiYubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Eb25lTWVzc2FnZUgAQgcKBUlucHV0ImsKC0luaXRNZXNzYWdlEhMKC0NvbnRhaW5lcklEGAEgASgJEi0KBE1ldGEYAiABKAsyHy5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLk1ldGESCwoDRmRzGAMgAygNEgsKA1R0eRgEIAEoCCI8CgRNZXRhEgwKBGFyZ3MYASADKAkSCwoDZW52GAIgAygJEgsKA2N3ZBgDIAEoCRIMCgR1c2VyGAQgASgJIhAKDlN0YXJ0ZWRNZXNzYWdlIj4KC0V4aXRNZXNzYWdlEgwKBENvZGUYASABKA0SIQoFRXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1cyINCgtEb25lTWVzc2FnZSIyCglGZE1lc3NhZ2USCgoCRmQYASABKA0SCwoDRU9GGAIgASgIEgwKBERhdGEYAyABKAwiKwoNUmVzaXplTWVzc2FnZRIMCgRSb3dzGAEgASgNEgwKBENvbHMYAiABKA0qKAoHTmV0TW9kZRIJCgVVTlNFVBAAEggKBEhPU1QQARIICgROT05FEAIqIAoJTW91bnRUeXBlEggKBEJJTkQQABIJCgVDQUNIRRADMsMGCglMTEJCcmlkZ2USWgoFU29sdmUSJy5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlNvbHZlUmVxdWVzdBooLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuU29sdmVSZXNwb25zZRJjCghSZWFkRmlsZRIqLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVhZEZpbGVSZXF1ZXN0GisubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZWFkRmlsZVJlc3BvbnNlEmAKB1JlYWREaXISKS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlYWREaXJSZXF1ZXN0GioubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZWFkRGlyUmVzcG9uc2USYwoIU3RhdEZpbGUSKi5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlN0YXRGaWxlUmVxdWVzdBorLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuU3RhdEZpbGVSZXNwb25zZRJdCgZSZXR1cm4SKC5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJldHVyblJlcXVlc3QaKS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJldHVyblJlc3BvbnNlEm8KDE5ld0NvbnRhaW5lchIuLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuTmV3Q29udGFpbmVyUmVxdWVzdBovLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuTmV3Q29udGFpbmVyUmVzcG9uc2USewoQUmVsZWFzZUNvbnRhaW5lchIyLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVsZWFzZUNvbnRhaW5lclJlcXVlc3QaMy5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlbGVhc2VDb250YWluZXJSZXNwb25zZRJhCgtFeGVjUHJvY2VzcxImLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuRXhlY01lc3NhZ2UaJi5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLkV4ZWNNZXNzYWdlKAEwAWIGcHJvdG8z", [file_fsutil, file_status]);
 
 /**
  * @generated from message moby.buildkit.v1.frontend.Ref
@@ -310,6 +310,417 @@ export const ReturnResponseSchema: GenMessage<ReturnResponse> = /*@__PURE__*/
   messageDesc(file_gateway, 12);
 
 /**
+ * @generated from message moby.buildkit.v1.frontend.NewContainerRequest
+ */
+export type NewContainerRequest = Message<"moby.buildkit.v1.frontend.NewContainerRequest"> & {
+  /**
+   * @generated from field: string ContainerID = 1;
+   */
+  ContainerID: string;
+
+  /**
+   * @generated from field: repeated moby.buildkit.v1.frontend.Mount Mounts = 2;
+   */
+  Mounts: Mount[];
+
+  /**
+   * @generated from field: moby.buildkit.v1.frontend.NetMode Network = 3;
+   */
+  Network: NetMode;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.NewContainerRequest.
+ * Use `create(NewContainerRequestSchema)` to create a new message.
+ */
+export const NewContainerRequestSchema: GenMessage<NewContainerRequest> = /*@__PURE__*/
+  messageDesc(file_gateway, 13);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.NewContainerResponse
+ */
+export type NewContainerResponse = Message<"moby.buildkit.v1.frontend.NewContainerResponse"> & {
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.NewContainerResponse.
+ * Use `create(NewContainerResponseSchema)` to create a new message.
+ */
+export const NewContainerResponseSchema: GenMessage<NewContainerResponse> = /*@__PURE__*/
+  messageDesc(file_gateway, 14);
+
+/**
+ * Of pb.Mount, what means something outside a graph.
+ *
+ * @generated from message moby.buildkit.v1.frontend.Mount
+ */
+export type Mount = Message<"moby.buildkit.v1.frontend.Mount"> & {
+  /**
+   * @generated from field: string selector = 2;
+   */
+  selector: string;
+
+  /**
+   * @generated from field: string dest = 3;
+   */
+  dest: string;
+
+  /**
+   * @generated from field: bool readonly = 5;
+   */
+  readonly: boolean;
+
+  /**
+   * @generated from field: moby.buildkit.v1.frontend.MountType mountType = 6;
+   */
+  mountType: MountType;
+
+  /**
+   * @generated from field: moby.buildkit.v1.frontend.CacheOpt cacheOpt = 20;
+   */
+  cacheOpt?: CacheOpt | undefined;
+
+  /**
+   * The id of a result.
+   *
+   * @generated from field: string resultID = 23;
+   */
+  resultID: string;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.Mount.
+ * Use `create(MountSchema)` to create a new message.
+ */
+export const MountSchema: GenMessage<Mount> = /*@__PURE__*/
+  messageDesc(file_gateway, 15);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.CacheOpt
+ */
+export type CacheOpt = Message<"moby.buildkit.v1.frontend.CacheOpt"> & {
+  /**
+   * @generated from field: string ID = 1;
+   */
+  ID: string;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.CacheOpt.
+ * Use `create(CacheOptSchema)` to create a new message.
+ */
+export const CacheOptSchema: GenMessage<CacheOpt> = /*@__PURE__*/
+  messageDesc(file_gateway, 16);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.ReleaseContainerRequest
+ */
+export type ReleaseContainerRequest = Message<"moby.buildkit.v1.frontend.ReleaseContainerRequest"> & {
+  /**
+   * @generated from field: string ContainerID = 1;
+   */
+  ContainerID: string;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.ReleaseContainerRequest.
+ * Use `create(ReleaseContainerRequestSchema)` to create a new message.
+ */
+export const ReleaseContainerRequestSchema: GenMessage<ReleaseContainerRequest> = /*@__PURE__*/
+  messageDesc(file_gateway, 17);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.ReleaseContainerResponse
+ */
+export type ReleaseContainerResponse = Message<"moby.buildkit.v1.frontend.ReleaseContainerResponse"> & {
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.ReleaseContainerResponse.
+ * Use `create(ReleaseContainerResponseSchema)` to create a new message.
+ */
+export const ReleaseContainerResponseSchema: GenMessage<ReleaseContainerResponse> = /*@__PURE__*/
+  messageDesc(file_gateway, 18);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.ExecMessage
+ */
+export type ExecMessage = Message<"moby.buildkit.v1.frontend.ExecMessage"> & {
+  /**
+   * @generated from field: string ProcessID = 1;
+   */
+  ProcessID: string;
+
+  /**
+   * @generated from oneof moby.buildkit.v1.frontend.ExecMessage.Input
+   */
+  Input: {
+    /**
+     * @generated from field: moby.buildkit.v1.frontend.InitMessage Init = 2;
+     */
+    value: InitMessage;
+    case: "Init";
+  } | {
+    /**
+     * @generated from field: moby.buildkit.v1.frontend.FdMessage File = 3;
+     */
+    value: FdMessage;
+    case: "File";
+  } | {
+    /**
+     * @generated from field: moby.buildkit.v1.frontend.ResizeMessage Resize = 4;
+     */
+    value: ResizeMessage;
+    case: "Resize";
+  } | {
+    /**
+     * @generated from field: moby.buildkit.v1.frontend.StartedMessage Started = 5;
+     */
+    value: StartedMessage;
+    case: "Started";
+  } | {
+    /**
+     * @generated from field: moby.buildkit.v1.frontend.ExitMessage Exit = 6;
+     */
+    value: ExitMessage;
+    case: "Exit";
+  } | {
+    /**
+     * @generated from field: moby.buildkit.v1.frontend.DoneMessage Done = 7;
+     */
+    value: DoneMessage;
+    case: "Done";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.ExecMessage.
+ * Use `create(ExecMessageSchema)` to create a new message.
+ */
+export const ExecMessageSchema: GenMessage<ExecMessage> = /*@__PURE__*/
+  messageDesc(file_gateway, 19);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.InitMessage
+ */
+export type InitMessage = Message<"moby.buildkit.v1.frontend.InitMessage"> & {
+  /**
+   * @generated from field: string ContainerID = 1;
+   */
+  ContainerID: string;
+
+  /**
+   * @generated from field: moby.buildkit.v1.frontend.Meta Meta = 2;
+   */
+  Meta?: Meta | undefined;
+
+  /**
+   * @generated from field: repeated uint32 Fds = 3;
+   */
+  Fds: number[];
+
+  /**
+   * @generated from field: bool Tty = 4;
+   */
+  Tty: boolean;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.InitMessage.
+ * Use `create(InitMessageSchema)` to create a new message.
+ */
+export const InitMessageSchema: GenMessage<InitMessage> = /*@__PURE__*/
+  messageDesc(file_gateway, 20);
+
+/**
+ * Of pb.Meta.
+ *
+ * @generated from message moby.buildkit.v1.frontend.Meta
+ */
+export type Meta = Message<"moby.buildkit.v1.frontend.Meta"> & {
+  /**
+   * @generated from field: repeated string args = 1;
+   */
+  args: string[];
+
+  /**
+   * @generated from field: repeated string env = 2;
+   */
+  env: string[];
+
+  /**
+   * @generated from field: string cwd = 3;
+   */
+  cwd: string;
+
+  /**
+   * @generated from field: string user = 4;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.Meta.
+ * Use `create(MetaSchema)` to create a new message.
+ */
+export const MetaSchema: GenMessage<Meta> = /*@__PURE__*/
+  messageDesc(file_gateway, 21);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.StartedMessage
+ */
+export type StartedMessage = Message<"moby.buildkit.v1.frontend.StartedMessage"> & {
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.StartedMessage.
+ * Use `create(StartedMessageSchema)` to create a new message.
+ */
+export const StartedMessageSchema: GenMessage<StartedMessage> = /*@__PURE__*/
+  messageDesc(file_gateway, 22);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.ExitMessage
+ */
+export type ExitMessage = Message<"moby.buildkit.v1.frontend.ExitMessage"> & {
+  /**
+   * @generated from field: uint32 Code = 1;
+   */
+  Code: number;
+
+  /**
+   * @generated from field: google.rpc.Status Error = 2;
+   */
+  Error?: Status | undefined;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.ExitMessage.
+ * Use `create(ExitMessageSchema)` to create a new message.
+ */
+export const ExitMessageSchema: GenMessage<ExitMessage> = /*@__PURE__*/
+  messageDesc(file_gateway, 23);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.DoneMessage
+ */
+export type DoneMessage = Message<"moby.buildkit.v1.frontend.DoneMessage"> & {
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.DoneMessage.
+ * Use `create(DoneMessageSchema)` to create a new message.
+ */
+export const DoneMessageSchema: GenMessage<DoneMessage> = /*@__PURE__*/
+  messageDesc(file_gateway, 24);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.FdMessage
+ */
+export type FdMessage = Message<"moby.buildkit.v1.frontend.FdMessage"> & {
+  /**
+   * @generated from field: uint32 Fd = 1;
+   */
+  Fd: number;
+
+  /**
+   * @generated from field: bool EOF = 2;
+   */
+  EOF: boolean;
+
+  /**
+   * @generated from field: bytes Data = 3;
+   */
+  Data: Uint8Array;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.FdMessage.
+ * Use `create(FdMessageSchema)` to create a new message.
+ */
+export const FdMessageSchema: GenMessage<FdMessage> = /*@__PURE__*/
+  messageDesc(file_gateway, 25);
+
+/**
+ * @generated from message moby.buildkit.v1.frontend.ResizeMessage
+ */
+export type ResizeMessage = Message<"moby.buildkit.v1.frontend.ResizeMessage"> & {
+  /**
+   * @generated from field: uint32 Rows = 1;
+   */
+  Rows: number;
+
+  /**
+   * @generated from field: uint32 Cols = 2;
+   */
+  Cols: number;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.frontend.ResizeMessage.
+ * Use `create(ResizeMessageSchema)` to create a new message.
+ */
+export const ResizeMessageSchema: GenMessage<ResizeMessage> = /*@__PURE__*/
+  messageDesc(file_gateway, 26);
+
+/**
+ * @generated from enum moby.buildkit.v1.frontend.NetMode
+ */
+export const NetMode = {
+  /**
+   * @generated from enum value: UNSET = 0;
+   */
+  UNSET: 0,
+
+  /**
+   * @generated from enum value: HOST = 1;
+   */
+  HOST: 1,
+
+  /**
+   * @generated from enum value: NONE = 2;
+   */
+  NONE: 2,
+} as const;
+
+/**
+ * @generated from enum moby.buildkit.v1.frontend.NetMode
+ */
+export type NetMode = (typeof NetMode)[keyof typeof NetMode] | UnknownEnum;
+
+/**
+ * Describes the enum moby.buildkit.v1.frontend.NetMode.
+ */
+export const NetModeSchema: GenEnum<NetMode> = /*@__PURE__*/
+  enumDesc(file_gateway, 0);
+
+/**
+ * @generated from enum moby.buildkit.v1.frontend.MountType
+ */
+export const MountType = {
+  /**
+   * @generated from enum value: BIND = 0;
+   */
+  BIND: 0,
+
+  /**
+   * @generated from enum value: CACHE = 3;
+   */
+  CACHE: 3,
+} as const;
+
+/**
+ * @generated from enum moby.buildkit.v1.frontend.MountType
+ */
+export type MountType = (typeof MountType)[keyof typeof MountType] | UnknownEnum;
+
+/**
+ * Describes the enum moby.buildkit.v1.frontend.MountType.
+ */
+export const MountTypeSchema: GenEnum<MountType> = /*@__PURE__*/
+  enumDesc(file_gateway, 1);
+
+/**
  * @generated from service moby.buildkit.v1.frontend.LLBBridge
  */
 export const LLBBridge: GenService<{
@@ -352,6 +763,30 @@ export const LLBBridge: GenService<{
     methodKind: "unary";
     input: typeof ReturnRequestSchema;
     output: typeof ReturnResponseSchema;
+  },
+  /**
+   * @generated from rpc moby.buildkit.v1.frontend.LLBBridge.NewContainer
+   */
+  newContainer: {
+    methodKind: "unary";
+    input: typeof NewContainerRequestSchema;
+    output: typeof NewContainerResponseSchema;
+  },
+  /**
+   * @generated from rpc moby.buildkit.v1.frontend.LLBBridge.ReleaseContainer
+   */
+  releaseContainer: {
+    methodKind: "unary";
+    input: typeof ReleaseContainerRequestSchema;
+    output: typeof ReleaseContainerResponseSchema;
+  },
+  /**
+   * @generated from rpc moby.buildkit.v1.frontend.LLBBridge.ExecProcess
+   */
+  execProcess: {
+    methodKind: "bidi_streaming";
+    input: typeof ExecMessageSchema;
+    output: typeof ExecMessageSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_gateway, 0);

@@ -16,6 +16,7 @@ import {
 } from "@melange2/oci";
 import { fullRun, program, provided, root } from "@melange2-tooling/services";
 import { describe, expect, it, vi } from "vitest";
+import { daemons } from "./daemons.ts";
 import { everyKind, type Kind, kinds } from "./every-kind.ts";
 import { type Place, place } from "./melange2.ts";
 
@@ -26,11 +27,6 @@ vi.setConfig({ testTimeout: 180_000 });
 
 const captures = ["current-state", "last-good", "two-phase"] as const;
 const destinations = ["tarball", "docker", "registry"] as const;
-const daemons = [
-  { name: "buildkitd", variable: "MELANGE2_TEST_BUILDKIT", scheme: "" },
-  { name: "Docker 20.10", variable: "MELANGE2_TEST_DOCKER20", scheme: "docker://" },
-  { name: "Docker 28", variable: "MELANGE2_TEST_DOCKER28", scheme: "docker://" },
-] as const;
 
 /** Every kind with every capture, such that any two of kind, capture, destination and daemon meet. */
 const cases = kinds.flatMap((kind, i) =>

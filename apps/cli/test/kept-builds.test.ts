@@ -1,8 +1,9 @@
 import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
-import { program } from "@melange2-tooling/services";
+import { program, root } from "@melange2-tooling/services";
 import { describe, expect, it, vi } from "vitest";
+import { daemons, onBuildkit } from "./daemons.ts";
 import { configOf } from "./judges.ts";
 import { arch, place } from "./melange2.ts";
 import { identities, userOf } from "./users.ts";
@@ -31,11 +32,12 @@ pipeline:
 `;
 
 /** A place with the recipe, which fails; what is called there must end with the code that is given. */
-async function failed(user?: string) {
+async function failed(user?: string, env: NodeJS.ProcessEnv = {}) {
   const here = await place(user);
+  Object.assign(here.env, env);
   const at = (...names: string[]) => join(here.directory, ...names);
   await writeFile(at("kept.yaml"), recipe("exit 7"));
-  const build = ["build", "kept.yaml", "--base", (await busyboxRoot()).tar];
+  const build = ["build", "kept.yaml", "--no-network", "--base", (await busyboxRoot()).tar];
   const run = async (args: readonly string[], code: number, input = "") => {
     const ended = await here.run(args, { input });
     expect(ended.code, ended.stderr).toBe(code);
@@ -46,33 +48,44 @@ async function failed(user?: string) {
   return { here, at, build, run, id };
 }
 
+async function goThroughEveryCommand({ here, at, build, run, id }: Awaited<ReturnType<typeof failed>>) {
+  expect((await run(["debug", "ls"], 0)).stdout).toMatch(`${id}  kept-1.0-r0`);
+  const shown = (await run(["debug", "show"], 0)).stdout;
+  expect(shown).toContain('failed in step "the last one" of kept: exit status 7');
+  expect(shown).toContain("workdir /home/build/folder, user 0:0");
+  expect((await run(["debug", "cat", "partial"], 0)).stdout).toBe("half\n");
+
+  expect((await run(["debug", "cp", "/home/build/folder", "copied"], 0)).stdout).toBe(`${at("copied")}\n`);
+  expect(await readFile(at("copied/below/file"), "utf8")).toBe("file\n");
+  expect((await stat(at("copied/partial"))).uid).toBe((await stat(here.directory)).uid);
+
+  const inside = await run(["debug", "shell", "--", "sh", "-c", 'pwd; echo "$COLOUR"; rm partial; exit 9'], 9);
+  expect(inside.stdout).toBe("/home/build/folder\nblue\n");
+  expect((await run(["debug", "rerun"], 7)).stdout).toBe("colour blue\n");
+  await run(["debug", "export", id, "--export-path=later.tar"], 0);
+  expect((await configOf(at("later.tar"))).config.WorkingDir).toBe("/home/build/folder");
+
+  await run(["debug", "prune", id], 0);
+  expect((await run(["debug", "ls"], 0)).stdout).toBe("no failed builds are kept here\n");
+  await writeFile(at("kept.yaml"), recipe("exit 0"));
+  await run(build, 0);
+  expect(await readFile(at("packages", arch, "kept", "file"), "utf8")).toBe("file\n");
+}
+
 describe("a failed build", () => {
   it.concurrent.for(identities)("goes through every command, as %s", async (identity, test) => {
     program(test, "skopeo");
-    const { here, at, build, run, id } = await failed(userOf(test, identity));
-    await using _ = here;
+    const build = await failed(userOf(test, identity));
+    await using _ = build.here;
+    await goThroughEveryCommand(build);
+  });
 
-    expect((await run(["debug", "ls"], 0)).stdout).toMatch(`${id}  kept-1.0-r0`);
-    const shown = (await run(["debug", "show"], 0)).stdout;
-    expect(shown).toContain('failed in step "the last one" of kept: exit status 7');
-    expect(shown).toContain("workdir /home/build/folder, user 0:0");
-    expect((await run(["debug", "cat", "partial"], 0)).stdout).toBe("half\n");
-
-    expect((await run(["debug", "cp", "/home/build/folder", "copied"], 0)).stdout).toBe(`${at("copied")}\n`);
-    expect(await readFile(at("copied/below/file"), "utf8")).toBe("file\n");
-    expect((await stat(at("copied/partial"))).uid).toBe((await stat(here.directory)).uid);
-
-    const inside = await run(["debug", "shell", "--", "sh", "-c", 'pwd; echo "$COLOUR"; rm partial; exit 9'], 9);
-    expect(inside.stdout).toBe("/home/build/folder\nblue\n");
-    expect((await run(["debug", "rerun"], 7)).stdout).toBe("colour blue\n");
-    await run(["debug", "export", id, "--export-path=later.tar"], 0);
-    expect((await configOf(at("later.tar"))).config.WorkingDir).toBe("/home/build/folder");
-
-    await run(["debug", "prune", id], 0);
-    expect((await run(["debug", "ls"], 0)).stdout).toBe("no failed builds are kept here\n");
-    await writeFile(at("kept.yaml"), recipe("exit 0"));
-    await run(build, 0);
-    expect(await readFile(at("packages", arch, "kept", "file"), "utf8")).toBe("file\n");
+  it.for(daemons)("goes through every command, on $name", async (daemon, test) => {
+    root(test);
+    program(test, "skopeo");
+    const build = await failed(undefined, onBuildkit(test, daemon));
+    await using _ = build.here;
+    await goThroughEveryCommand(build);
   });
 
   it.concurrent("is as the shells before left it, and shows what was asked for", async () => {

@@ -20,6 +20,8 @@ export interface CaptureFailureOptions {
   readonly onEvent: OnEvent;
   readonly signal: AbortSignal;
   readonly now: () => Date;
+  /** Steps that ran again for the states that the strategy is given. */
+  readonly restored?: number;
 }
 
 export interface CapturedFailure {
@@ -37,7 +39,7 @@ export async function captureFailure(options: CaptureFailureOptions): Promise<Ca
   const captured = await timed(options, `capture (${strategy.name})`, () =>
     strategy.capture(options.failed, again.context),
   );
-  const capture = captureRecord(strategy.name, captured);
+  const capture = captureRecord(strategy.name, captured, options.restored ?? 0);
   onEvent({ type: "captured", capture });
   const earlier = captured.earlierFailure;
   if (!earlier) return { snapshot: captured.snapshot, capture, record: options.record, log: options.log };
@@ -106,8 +108,9 @@ async function findSecrets(
   ]);
 }
 
-function captureRecord(strategy: string, capture: Capture): CaptureRecord {
-  const { state, reexecuted, exact, fallbackFrom, note } = capture;
+function captureRecord(strategy: string, capture: Capture, restored: number): CaptureRecord {
+  const { state, exact, fallbackFrom, note } = capture;
+  const reexecuted = capture.reexecuted + restored;
   return {
     strategy,
     state,

@@ -81,4 +81,11 @@ export type { CaptureRecord, ExportRecord, FailureRecord, StepRecord, StepState 
 export { describeExit, failedStep } from "./record.ts";
 export type { Redact } from "./redaction.ts";
 export { needlesOf, printable, redactor, shortestSecret } from "./redaction.ts";
+export {
+  type LostFailure,
+  type RestoredFailure,
+  type RestoreOptions,
+  restoreFailure,
+  stepsToRestore,
+} from "./restore-failure.ts";
 export type { StepLog } from "./step-log.ts";

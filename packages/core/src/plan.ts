@@ -10,7 +10,7 @@ export interface User {
 /** Something of the host that a step sees and no snapshot holds. Named in the failure record and in printed commands. */
 export interface Mount {
   readonly kind: "cache";
-  /** A directory of the host, absolute. */
+  /** A directory of the host, absolute; or the name of a cache that the engine keeps from build to build: letters, digits, `.`, `_`, `-`. */
   readonly source: string;
   /** Where the step sees it, absolute. */
   readonly target: string;

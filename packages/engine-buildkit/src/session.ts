@@ -3,6 +3,7 @@ import type { BuildSpace } from "./build-space.ts";
 import { pruneRecords } from "./daemon-records.ts";
 import { enterState } from "./enter-state.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
+import { hostFolderNotices } from "./host-folders.ts";
 import { readState } from "./read-state.ts";
 import { runUnit } from "./run-unit.ts";
 import { searchStates } from "./search-states.ts";
@@ -11,6 +12,7 @@ import { dropState, findState, keptBytes, refOf } from "./state-refs.ts";
 
 export function createSession(space: BuildSpace): EngineSession {
   const { client, daemon, job, options } = space;
+  const tellHostFolders = hostFolderNotices(options);
   return {
     can: {
       atFailure: options.capture,
@@ -28,7 +30,10 @@ export function createSession(space: BuildSpace): EngineSession {
         throw translated(error, "loading the environment");
       }
     },
-    run: async (unit, from, runOptions) => runUnit(space, unit, buildkitSnapshot(from), runOptions),
+    async run(unit, from, runOptions) {
+      tellHostFolders(unit);
+      return runUnit(space, unit, buildkitSnapshot(from), runOptions);
+    },
     read: (at, path, { signal }) => readState(client, buildkitSnapshot(at).state, path, signal),
     search: async (states, needles, { signal }) => searchStates(space, states.map(buildkitSnapshot), needles, signal),
     image: (at, spec) => daemon.image(space, buildkitSnapshot(at), spec),

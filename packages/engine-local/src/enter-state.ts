@@ -4,6 +4,7 @@ import type { EnterOptions, Exit, ImageFile } from "@melange2/core";
 import { writeTar } from "@melange2/oci";
 import { bootText } from "./boot-script.ts";
 import { exitOf, outOfMemoryKills, wasInterrupted } from "./exit.ts";
+import { hostMount } from "./host-mount.ts";
 import { imageFileEntries } from "./image-file-entries.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import { besideDraft, newRoot } from "./new-root.ts";
@@ -21,7 +22,7 @@ export async function enterState(space: WorkSpace, at: LocalSnapshot, options: E
   const { host } = space;
   const signal = AbortSignal.any([options.signal, space.options.signal]);
   const secrets = secretValues(space, options.secretEnv);
-  const mounts = options.mounts.filter(({ source }) => existsSync(source));
+  const mounts = options.mounts.map(hostMount(space.state)).filter(({ source }) => existsSync(source));
   const root = await newRoot(space, at, mounts, signal);
   await layOver(space, options.files, join(root.draft, "fs"), signal);
 

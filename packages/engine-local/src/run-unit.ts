@@ -4,6 +4,7 @@ import { bootText, nestedCommand, type Report, stepsText } from "./boot-script.t
 import { cacheKey } from "./cache-key.ts";
 import { exitOf, outOfMemoryKills, timedOut, wasInterrupted } from "./exit.ts";
 import { throwIfAborted } from "./foreign-errors.ts";
+import { hostMount } from "./host-mount.ts";
 import { newLayerId } from "./layer-store.ts";
 import { type LocalSnapshot, parentsFor, snapshotAbove } from "./local-snapshot.ts";
 import { besideDraft, type NewRoot, newRoot } from "./new-root.ts";
@@ -30,7 +31,10 @@ export async function runUnit(
   if (known !== undefined) return { ok: true, after: snapshotAbove(from, known), cached: true };
 
   const secrets = secretValues(space, [...new Set(unit.steps.flatMap((step) => step.secretEnv))]);
-  const mounts = unit.steps.flatMap((step) => step.mounts).filter(firstOfTarget);
+  const mounts = unit.steps
+    .flatMap((step) => step.mounts)
+    .filter(firstOfTarget)
+    .map(hostMount(space.state));
   const root = await newRoot(space, from, mounts, signal);
   const failure = await runSteps(space, unit, root, secrets, { ...options, signal });
 

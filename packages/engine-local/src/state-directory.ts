@@ -12,6 +12,7 @@ import type { Mapping } from "./host.ts";
  *     blobs/                layers as tars, made for an export, to be made again when missing
  *     keep/ID.json          a state that must not go
  *     tmp/SESSION/          one session's work, gone with it
+ *     caches/NAME           what steps share from build to build, mounted where they ask for it; in no state
  *     locks/                files that flock holds
  */
 export interface StateDirectory {
@@ -21,6 +22,7 @@ export interface StateDirectory {
   readonly blobs: string;
   readonly keep: string;
   readonly tmp: string;
+  readonly caches: string;
   readonly locks: string;
 }
 
@@ -37,6 +39,7 @@ export function stateDirectory(root: string, mapping: Mapping): StateDirectory {
     blobs: folder("blobs"),
     keep: folder("keep"),
     tmp: folder("tmp"),
+    caches: folder("caches"),
     locks: folder("locks"),
   };
 }

@@ -1,5 +1,12 @@
 import { isAbsolute, posix } from "node:path";
-import { type Environment, type EnvironmentRequest, type Layer, MelangeError, type User } from "@melange2/core";
+import {
+  type Digest,
+  type Environment,
+  type EnvironmentRequest,
+  type Layer,
+  MelangeError,
+  type User,
+} from "@melange2/core";
 import { abortable, byteString, counted, layerFromEntries, type TarInput, writeTar } from "@melange2/oci";
 import { type AccountFiles, composeAccounts, homeOf, resolveUser } from "./accounts.ts";
 import { accountPaths, type BaseFacts, baseFacts } from "./base-facts.ts";
@@ -56,7 +63,9 @@ export async function composeEnvironment(options: ComposeOptions): Promise<Compo
   const time = mtimeOf(options.sourceDateEpoch);
 
   const layers: Layer[] = [...base.layers];
-  if (request.users.length + request.groups.length > 0) layers.push(accountsLayer(facts, accounts, options, time));
+  if (request.users.length + request.groups.length > 0) {
+    layers.push(await cache.keep(accountsLayer(facts, accounts, options, time)));
+  }
   const entries = await workspaceEntries(facts, user, options, time);
   const total = entries.reduce((sum, { header }) => sum + header.size, 0);
   const tar = counted(abortable(writeTar(entries), signal), (done) =>
@@ -80,6 +89,16 @@ function mtimeOf(sourceDateEpoch: number): bigint {
 function accountFiles({ tree }: BaseFacts): AccountFiles {
   const text = (path: (typeof accountPaths)[number]): string | undefined => tree.find(path)?.file;
   return { passwd: text("etc/passwd"), group: text("etc/group"), shadow: text("etc/shadow") };
+}
+
+/** Layers that composing has added to a base, as `cacheDirectory` still has them; undefined: one is gone. */
+export async function composedLayers(
+  diffIds: readonly Digest[],
+  { cacheDirectory }: Pick<ComposeOptions, "cacheDirectory">,
+): Promise<readonly Layer[] | undefined> {
+  const cache = await openCache(cacheDirectory);
+  const found = await Promise.all(diffIds.map((diffId) => cache.find(diffId)));
+  return found.every((layer) => layer !== undefined) ? found : undefined;
 }
 
 function accountsLayer(facts: BaseFacts, accounts: AccountFiles, options: ComposeOptions, time: bigint): Layer {

@@ -1,4 +1,4 @@
-import type { StringMap } from "@melange2/core";
+import type { Mount, StringMap } from "@melange2/core";
 import type { EnvironmentAdditions } from "./environment-request.ts";
 import type { PipelineSource } from "./pipeline-definitions.ts";
 
@@ -26,6 +26,8 @@ export interface CompileOptions {
   readonly sourceDateEpoch?: number;
   /** A directory of the host, absolute, that steps see at /var/cache/melange. */
   readonly cacheDirectory?: string;
+  /** Caches that the engine keeps, by their names, and where steps see them. */
+  readonly caches?: readonly Omit<Mount, "kind">[];
   /** Seconds that one step may take. The recipe's own timeout holds where it is shorter. */
   readonly stepTimeout?: number;
   /** Steps show each command before they run it. */

@@ -129,10 +129,9 @@ function commonSetting({
   recipe,
 }: PlanSetting): Pick<StepSetting, "secretEnv" | "capabilities" | "mounts" | "timeout" | "debug"> {
   const limits = [recipe.package.timeout, options.stepTimeout ?? 0].filter((seconds) => seconds > 0);
-  const mounts: readonly Mount[] =
-    options.cacheDirectory === undefined
-      ? []
-      : [{ kind: "cache", source: options.cacheDirectory, target: "/var/cache/melange" }];
+  const directory =
+    options.cacheDirectory === undefined ? [] : [{ source: options.cacheDirectory, target: "/var/cache/melange" }];
+  const mounts = [...directory, ...(options.caches ?? [])].map((mount): Mount => ({ kind: "cache", ...mount }));
   return {
     secretEnv: options.secretEnv ?? [],
     capabilities: { add: plain(recipe.capabilities.add), drop: plain(recipe.capabilities.drop) },

@@ -25,7 +25,7 @@ function failure(id: string): KeptFailure {
     start: { engine: "local", id: "a" },
     before: { engine: "local", id: "b" },
     atFailure: { engine: "local", id: "c" },
-    environment: { platform: { os: "linux", architecture: "amd64" }, config: {} },
+    environment: { platform: { os: "linux", architecture: "amd64" }, config: {}, base: "/base.tar", diffIds: [] },
   };
   return { record, plan: { units: [] } as unknown as Plan, states };
 }

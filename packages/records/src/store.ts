@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type Digest,
   type Environment,
   type ExportRecord,
   type FailureRecord,
@@ -20,8 +21,15 @@ export interface KeptStates {
   readonly start: StateRef;
   readonly before: StateRef;
   readonly atFailure: StateRef | { readonly unavailable: string };
-  /** Of that environment, for the image's config. */
-  readonly environment: Pick<Environment, "platform" | "config">;
+  /** Of that environment, for the image's config and for making the states again. */
+  readonly environment: KeptEnvironment;
+}
+
+export interface KeptEnvironment extends Pick<Environment, "platform" | "config"> {
+  /** What the base was given as: an absolute path, or an image in a registry. */
+  readonly base: string;
+  /** Of its layers, bottom first: the base's, then what composing added. */
+  readonly diffIds: readonly Digest[];
 }
 
 /** A failed build as it is kept on disk: everything that showing, entering and exporting it later needs, but the states themselves. */
@@ -46,6 +54,8 @@ export interface FailureStore {
   list(): Promise<{ readonly failures: readonly StoredFailure[]; readonly unreadable: readonly string[] }>;
   /** By id or an unambiguous beginning of it; undefined: the latest. Rejects with code `not-found` or `usage`. */
   read(id: string | undefined): Promise<StoredFailure>;
+  /** Where running it again has given it other states. */
+  replaceStates(id: string, states: KeptStates): Promise<void>;
   addExport(id: string, exported: ExportRecord): Promise<void>;
   /** Forgets the record, the log and the references; the engine's states are dropped by the caller first. */
   remove(id: string): Promise<void>;
@@ -137,6 +147,11 @@ export function failureStore(directory: string): FailureStore {
       } catch (error) {
         throw isMelangeError(error) ? error : unreadable(id, "its files are incomplete", error);
       }
+    },
+    async replaceStates(id, states) {
+      const temporary = join(folder(id), `.states-${randomBytes(4).toString("hex")}`);
+      await writeJson(temporary, states);
+      await rename(temporary, join(folder(id), "states.json"));
     },
     async addExport(id, exported) {
       const file = await open(join(folder(id), "exports.jsonl"), "a", 0o600);

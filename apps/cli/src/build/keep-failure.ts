@@ -13,6 +13,7 @@ export interface KeepOptions {
   readonly engine: string;
   readonly engineOptions: EngineRequest["options"];
   readonly environment: Environment;
+  readonly base: string;
   readonly logs: ReadonlyMap<string, Uint8Array>;
   readonly session: EngineSession;
   readonly store: FailureStore;
@@ -38,7 +39,12 @@ export async function keepFailure(options: KeepOptions): Promise<void> {
         start,
         before,
         atFailure,
-        environment: { platform: options.environment.platform, config: options.environment.config },
+        environment: {
+          platform: options.environment.platform,
+          config: options.environment.config,
+          base: options.base,
+          diffIds: options.environment.layers.map(({ diffId }) => diffId),
+        },
       },
     },
     options.logs,

@@ -16,6 +16,8 @@ export interface OpenEngineOptions {
   readonly locations: Locations;
   readonly secrets: SecretSource;
   readonly network: boolean;
+  /** Whether the state that a failing step leaves is kept. Default: true. */
+  readonly capture?: boolean;
   readonly onEvent: OnEvent;
   readonly signal: AbortSignal;
 }
@@ -29,7 +31,9 @@ export async function createEngine(
 }
 
 /** The engine after its own check: what the host lacks ends the command here, with code `engine`. */
-export async function checkedEngine(options: Omit<OpenEngineOptions, "secrets" | "network">): Promise<Engine> {
+export async function checkedEngine(
+  options: Omit<OpenEngineOptions, "secrets" | "network" | "capture">,
+): Promise<Engine> {
   const engine = await createEngine(options);
   const { signal, onEvent } = options;
   const findings = await engine.check({ signal });
@@ -41,9 +45,15 @@ export async function checkedEngine(options: Omit<OpenEngineOptions, "secrets" |
 
 export function openSession(
   engine: Engine,
-  { secrets, network, onEvent, signal }: Pick<OpenEngineOptions, "secrets" | "network" | "onEvent" | "signal">,
+  {
+    secrets,
+    network,
+    capture = true,
+    onEvent,
+    signal,
+  }: Pick<OpenEngineOptions, "secrets" | "network" | "capture" | "onEvent" | "signal">,
 ): Promise<EngineSession> {
-  return engine.open({ capture: true, secrets, network, signal, onFinding: noticeTo(onEvent) });
+  return engine.open({ capture, secrets, network, signal, onFinding: noticeTo(onEvent) });
 }
 
 export const openEngine = async (options: OpenEngineOptions): Promise<EngineSession> =>

@@ -6,12 +6,14 @@ import {
   type Environment,
   formatLocation,
   MelangeError,
+  type Mount,
   type OnEvent,
   type Plan,
   type Platform,
 } from "@melange2/core";
 import { composeEnvironment, type MissingPackages, type OnProgress } from "@melange2/environment";
 import { readRecipe } from "@melange2/recipe";
+import type { KeptEnvironment } from "@melange2/records";
 import { baseEnvironment } from "./base-environment.ts";
 import type { ExportSubject, ReadyExport } from "./export-request.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
@@ -25,6 +27,7 @@ export interface PrepareOptions {
   readonly sourceDirectory: string | undefined;
   readonly pipelineDirectories: readonly string[];
   readonly cacheDirectory: string | undefined;
+  readonly caches: readonly Omit<Mount, "kind">[];
   readonly stepTimeout: number | undefined;
   readonly debug: boolean;
   readonly variables: StepVariables;
@@ -44,6 +47,8 @@ export interface ReadyBuild {
 }
 
 export interface PreparedBuild extends ReadyBuild {
+  /** As {@link KeptEnvironment} has it. */
+  readonly base: string;
   readonly plan: Plan;
   readonly environments: Readonly<Record<string, Environment>>;
 }
@@ -53,12 +58,14 @@ const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> 
 /** From flags to something that can run; `skipped`: why there is nothing to build, which is no error. */
 export async function prepareBuild(options: PrepareOptions): Promise<PreparedBuild | { readonly skipped: string }> {
   const { onEvent, signal, variables } = options;
+  refuseHidden(options);
   options.pipelineDirectories.forEach(refuseMissing);
   const compiled = await readRecipe(options.recipe, {
     arch: options.arch ?? hostArchitectures[process.arch] ?? process.arch,
     pipelineDirectories: options.pipelineDirectories,
     environment: variables.plain,
     secretEnv: variables.secrets.names,
+    caches: options.caches,
     debug: options.debug,
     sourceDateEpoch: epochOf(process.env.SOURCE_DATE_EPOCH),
     ...(options.stepTimeout === undefined ? {} : { stepTimeout: options.stepTimeout }),
@@ -115,7 +122,15 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     environments[key] = composed.environment;
     tellMissing(composed.missingPackages, onEvent);
   }
-  return { plan, environments, engine, ready };
+  return { plan, environments, base: keptBase(options.base), engine, ready };
+}
+
+function refuseHidden({ caches, cacheDirectory }: PrepareOptions): void {
+  const taken = cacheDirectory === undefined ? undefined : caches.find(({ target }) => target === "/var/cache/melange");
+  if (taken === undefined) return;
+  throw new MelangeError("usage", `--cache-mount ${taken.source}:${taken.target} is where --cache-dir is seen`, {
+    hint: "Leave one of them out.",
+  });
 }
 
 /** A folder that is not there would be searched in vain, and the built-in pipeline of the same name taken instead. */
@@ -131,6 +146,10 @@ async function existing(directory: string): Promise<string> {
   await refuseUnwritable(absolute, "the cache directory", "Give --cache-dir a folder of yours.");
   await mkdir(absolute, { recursive: true });
   return absolute;
+}
+
+function keptBase(base = ""): string {
+  return existsSync(base) ? resolve(base) : base;
 }
 
 /** melange's own defaults, from the specific to the general: the folder named like the package beside the recipe, else the recipe's. */

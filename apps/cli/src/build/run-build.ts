@@ -23,6 +23,7 @@ import type { BuildReport, ExportReport } from "./report.ts";
 export interface RunBuildOptions {
   readonly plan: Plan;
   readonly environments: Readonly<Record<string, Environment>>;
+  readonly base: string;
   readonly engine: string;
   readonly engineOptions: EngineRequest["options"];
   readonly session: EngineSession;

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { OnEvent } from "@melange2/core";
 import { failureStore } from "@melange2/records";
 import { Flags, type Interfaces } from "@oclif/core";
+import { cacheMounts } from "../build/cache-mounts.ts";
 import { engineRequest } from "../build/engine-request.ts";
 import { readyExport } from "../build/export-request.ts";
 import { checkedEngine, openSession } from "../build/open-engine.ts";
@@ -46,6 +47,10 @@ export default class Build extends MelangeCommand {
     }),
     "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
     "cache-dir": Flags.string({ description: "Folder that steps see as /var/cache/melange; never part of an image" }),
+    "cache-mount": Flags.string({
+      description: "NAME:PATH, a folder that the engine keeps from build to build and steps see at PATH; in no image",
+      ...repeatable,
+    }),
     "env-file": Flags.string({ description: "Variables for the steps, NAME=VALUE a line", ...repeatable }),
     "plain-env": Flags.string({
       description: "A name in an env file that looks like a secret and is none",
@@ -58,6 +63,10 @@ export default class Build extends MelangeCommand {
     debug: Flags.boolean({ description: "Steps print their commands (set -x)" }),
     progress: progressFlag,
     ...engineFlags,
+    "no-capture": Flags.boolean({
+      description: "Do not keep the state that a failing step leaves; the one before it is kept all the same",
+      exclusive: ["export-on-failure"],
+    }),
     "export-on-failure": Flags.boolean({
       description: "Export the environment of a failed step",
       env: "MELANGE2_EXPORT_ON_FAILURE",
@@ -108,6 +117,7 @@ export default class Build extends MelangeCommand {
       sourceDirectory: flags["source-dir"],
       pipelineDirectories: flags["pipeline-dir"] ?? [],
       cacheDirectory: flags["cache-dir"],
+      caches: cacheMounts(flags["cache-mount"] ?? []),
       stepTimeout: flags["step-timeout"],
       debug: flags.debug,
       variables,
@@ -132,7 +142,13 @@ export default class Build extends MelangeCommand {
     });
     if ("skipped" in prepared) return prepared;
     const { secrets } = variables;
-    await using session = await openSession(prepared.engine, { secrets, network: flags.network, onEvent, signal });
+    await using session = await openSession(prepared.engine, {
+      secrets,
+      network: flags.network,
+      capture: !flags["no-capture"],
+      onEvent,
+      signal,
+    });
     return await runBuild({
       ...prepared,
       engine: prepared.engine.name,

@@ -30,18 +30,18 @@ export abstract class DebugCommand extends MelangeCommand {
     return failureStore(this.locations.builds).read(build);
   }
 
-  protected async openKept(build: string | undefined): Promise<KeptBuild> {
+  protected async openKept(build: string | undefined, how: { rerun?: boolean } = {}): Promise<KeptBuild> {
     await this.startProgress();
     const { contributions, locations: where, onEvent, signal } = this;
-    return openKeptBuild({ contributions, locations: where, build, onEvent, signal });
+    return openKeptBuild({ ...how, contributions, locations: where, build, onEvent, signal });
   }
 
-  /** Leaves the screen to what comes now: the output of the command itself, or a shell. */
   /** Shows events from now on. Starting it again changes nothing. */
   protected async startProgress(): Promise<void> {
     this.#progress ??= await openProgress("auto", process.stderr);
   }
 
+  /** Leaves the screen to what comes now: the output of the command itself, or a shell. */
   protected endProgress(): void {
     this.#progress?.end();
     this.#progress = undefined;

@@ -5,7 +5,6 @@ import {
   debugImageSpec,
   type EngineSession,
   exportFailure,
-  type FailedBuild,
   type ImageSpec,
   MelangeError,
   type OnEvent,
@@ -17,17 +16,19 @@ import {
 import { type Contributions, findContribution, loadCapture } from "@melange2/plugin-host";
 import { failureStore, type StoredFailure } from "@melange2/records";
 import type { ReadyExport } from "../build/export-request.ts";
-import { isRef } from "../build/keep-failure.ts";
 import { openEngine } from "../build/open-engine.ts";
 import type { ExportReport } from "../build/report.ts";
 import { secretsFromEnv } from "../build/secrets.ts";
 import type { Locations } from "../locations.ts";
+import { openStates } from "./kept-states.ts";
 
 export interface OpenKeptOptions {
   readonly contributions: Contributions;
   readonly locations: Locations;
   /** Id or its beginning; undefined: the latest failure. */
   readonly build: string | undefined;
+  /** Whether steps may run again for states that are gone. */
+  readonly rerun?: boolean;
   readonly onEvent: OnEvent;
   readonly signal: AbortSignal;
 }
@@ -61,7 +62,9 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     secrets,
     network: stored.record.network,
   });
-  const failed = await findStates(stored, session, unit, index, signal).catch(async (error) => {
+  const running = { session, secrets, onEvent, signal, now: () => new Date() };
+  const states = { ...running, stored, store, locations: options.locations, unit, step: index };
+  const { failed, reexecuted } = await openStates(states, options.rerun ?? false).catch(async (error) => {
     await session[Symbol.asyncDispose]();
     throw error;
   });
@@ -73,7 +76,7 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     workspace: stored.plan.workspace,
     environment: stored.states.environment,
   };
-  const common = { ...parts, failed, session, secrets, onEvent, signal, now: () => new Date() };
+  const common = { ...parts, ...running, failed, restored: reexecuted };
   return {
     stored,
     step,
@@ -118,34 +121,4 @@ function failedUnit(stored: StoredFailure): { unit: Unit; index: number } {
     if (index >= 0) return { unit, index };
   }
   throw new TypeError(`the plan of build ${stored.id} lacks its failed step`);
-}
-
-async function findStates(
-  stored: StoredFailure,
-  session: EngineSession,
-  unit: Unit,
-  step: number,
-  signal: AbortSignal,
-): Promise<FailedBuild> {
-  const { states, plan } = stored;
-  const start = await session.find(states.start, { signal });
-  const before = await session.find(states.before, { signal });
-  const atFailure = isRef(states.atFailure) ? await session.find(states.atFailure, { signal }) : states.atFailure;
-  if (!start || !before) throw stateGone(stored.id);
-  const position = plan.units.indexOf(unit);
-  return {
-    id: stored.id,
-    start,
-    completed: plan.units.slice(0, position).filter((other) => other.environment === unit.environment),
-    failed: unit,
-    step,
-    before,
-    atFailure: atFailure ?? { unavailable: "the engine no longer has the state the step left" },
-  };
-}
-
-function stateGone(id: string): MelangeError {
-  return new MelangeError("state-gone", `the states of build ${id} are gone from the engine`, {
-    hint: "Its record and log are still there: melange2 debug show. Build again to have the states again.",
-  });
 }

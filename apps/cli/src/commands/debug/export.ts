@@ -1,4 +1,5 @@
 import { isMelangeError } from "@melange2/core";
+import { Flags } from "@oclif/core";
 import { readyExport } from "../../build/export-request.ts";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { tellProblems } from "../../discovery.ts";
@@ -8,9 +9,12 @@ import { receiptText } from "../../present/build-text.ts";
 
 export default class DebugExport extends DebugCommand {
   static override summary = "Export a failed build as a debug image, now";
-  static override description = "Runs nothing again, unless --capture=two-phase asks for it.";
+  static override description = "Runs nothing again, unless --capture=two-phase or --rerun asks for it.";
   static override args = { build: buildArgument };
-  static override flags = exportFlags;
+  static override flags = {
+    rerun: Flags.boolean({ description: "Where the engine has lost the states: run the steps again that made them" }),
+    ...exportFlags,
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(DebugExport);
@@ -23,7 +27,7 @@ export default class DebugExport extends DebugCommand {
     const contributions = this.contributions;
     tellProblems(contributions, onEvent);
     const ready = await readyExport(contributions, request, subject, { onEvent, signal });
-    await using kept = await this.openKept(stored.id);
+    await using kept = await this.openKept(stored.id, { rerun: flags.rerun });
     try {
       const exported = await kept.export(ready);
       this.endProgress();

@@ -1,0 +1,108 @@
+import {
+  type Environment,
+  isMelangeError,
+  type LostFailure,
+  MelangeError,
+  type RestoredFailure,
+  type RestoreOptions,
+  restoreFailure,
+  type Snapshot,
+  stepsToRestore,
+  type Unit,
+} from "@melange2/core";
+import type { FailureStore, KeptEnvironment, StoredFailure } from "@melange2/records";
+import { baseEnvironment } from "../build/base-environment.ts";
+import { isRef } from "../build/keep-failure.ts";
+import type { Locations } from "../locations.ts";
+
+export interface KeptStatesOptions extends Omit<RestoreOptions, "lost" | "load"> {
+  readonly stored: StoredFailure;
+  readonly store: FailureStore;
+  readonly locations: Locations;
+  readonly unit: Unit;
+  /** Index in the unit. */
+  readonly step: number;
+}
+
+/**
+ * The states of a kept build as its engine has them. What the failed step left may be gone; with `rerun` all is made again that is gone, and
+ * kept again. Rejects with `state-gone`.
+ */
+export async function openStates(options: KeptStatesOptions, rerun: boolean): Promise<RestoredFailure> {
+  const { stored } = options;
+  const lost = await findStates(options);
+  if (rerun) return restore(options, lost);
+  const { start, before } = lost;
+  if (start === undefined || before === undefined) throw stateGone(stored.id, stepsToRestore(lost));
+  const gone = { unavailable: "the engine no longer has it; debug export --rerun makes it again" };
+  const atFailure = lost.atFailure ?? (isRef(stored.states.atFailure) ? gone : stored.states.atFailure);
+  return { failed: { ...lost, start, before, atFailure }, reexecuted: 0 };
+}
+
+async function findStates({ stored, session, unit, step, signal }: KeptStatesOptions): Promise<LostFailure> {
+  const { states, plan } = stored;
+  const start = await session.find(states.start, { signal });
+  const before = await session.find(states.before, { signal });
+  const atFailure = isRef(states.atFailure) ? await session.find(states.atFailure, { signal }) : undefined;
+  const position = plan.units.indexOf(unit);
+  return {
+    id: stored.id,
+    completed: plan.units.slice(0, position).filter((other) => other.environment === unit.environment),
+    failed: unit,
+    step,
+    start,
+    before,
+    atFailure,
+  };
+}
+
+async function restore(options: KeptStatesOptions, lost: LostFailure): Promise<RestoredFailure> {
+  const { stored, store, session, signal } = options;
+  const restored = await restoreFailure({ ...options, lost, load: () => loadAgain(options) });
+  const { start, before, atFailure } = restored.failed;
+  const keep = (state: Snapshot) => session.keep(state, { signal });
+  await store.replaceStates(stored.id, {
+    ...stored.states,
+    start: await keep(start),
+    before: await keep(before),
+    atFailure: "unavailable" in atFailure ? atFailure : await keep(atFailure),
+  });
+  return restored;
+}
+
+async function loadAgain({ stored, session, locations, onEvent, signal }: KeptStatesOptions): Promise<Snapshot> {
+  const started = Date.now();
+  const task = "load environment";
+  onEvent({ type: "task-started", task, time: new Date(started).toISOString() });
+  const snapshot = await session.load(await composedAgain(stored.states.environment, locations, signal), { signal });
+  onEvent({ type: "task-finished", task, duration: Date.now() - started });
+  return snapshot;
+}
+
+/** The base from where it was, what composing added from the folder of bases. Both have to be what they were. */
+async function composedAgain(kept: KeptEnvironment, { bases }: Locations, signal: AbortSignal): Promise<Environment> {
+  const { composedLayers } = await import("@melange2/environment");
+  const { platform, config, diffIds } = kept;
+  const how = { platform, basesDirectory: bases, env: process.env, signal, onProgress: () => {} };
+  const base = await baseEnvironment(kept.base, how).catch((error: unknown) => {
+    if (!isMelangeError(error) || error.code === "interrupted") throw error;
+    throw environmentGone(`the base ${kept.base} cannot be read: ${error.message}`, error);
+  });
+  if (base.layers.some(({ diffId }, index) => diffId !== diffIds[index])) {
+    throw environmentGone(`the base ${kept.base} is not what it was`);
+  }
+  const added = await composedLayers(diffIds.slice(base.layers.length), { cacheDirectory: bases });
+  if (added === undefined) throw environmentGone(`the copy of the source directory is no longer in ${bases}`);
+  return { platform, config, layers: [...base.layers, ...added] };
+}
+
+function environmentGone(why: string, cause?: unknown): MelangeError {
+  return new MelangeError("state-gone", `the steps cannot be run again: ${why}`, { hint: "Build again.", cause });
+}
+
+function stateGone(id: string, steps: number): MelangeError {
+  const again = `about ${steps} ${steps === 1 ? "step" : "steps"} would run again`;
+  return new MelangeError("state-gone", `the states of build ${id} are gone from the engine`, {
+    hint: `Make them again: melange2 debug export --rerun (${again}). Record and log are still there: melange2 debug show.`,
+  });
+}

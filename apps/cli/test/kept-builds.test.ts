@@ -52,6 +52,7 @@ async function goThroughEveryCommand({ here, at, build, run, id }: Awaited<Retur
   expect((await run(["debug", "ls"], 0)).stdout).toMatch(`${id}  kept-1.0-r0`);
   const shown = (await run(["debug", "show"], 0)).stdout;
   expect(shown).toContain('failed in step "the last one" of kept: exit status 7');
+  expect(shown).toContain(`, engine ${here.env.MELANGE2_ENGINE ?? "local"}, `);
   expect(shown).toContain("workdir /home/build/folder, user 0:0");
   expect((await run(["debug", "cat", "partial"], 0)).stdout).toBe("half\n");
 

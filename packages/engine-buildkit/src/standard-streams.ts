@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { PassThrough } from "node:stream";
 import type { ContainerProcess, TerminalSize } from "@melange2/buildkit-client";
@@ -19,6 +20,8 @@ export function openStreams(interactive: boolean): StandardStreams {
 function terminalStreams(): StandardStreams {
   const { stdin, stdout } = process;
   stdin.setRawMode(true);
+  // Node's raw mode goes on to translate newlines, which the terminal in the container has done. Without stty it is done twice.
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
   return {
     process: {
       stdin,

@@ -21,6 +21,8 @@ export interface KeptStates {
   readonly start: StateRef;
   readonly before: StateRef;
   readonly atFailure: StateRef | { readonly unavailable: string };
+  /** How many steps ran again, after the build, to have these states. */
+  readonly reexecuted?: number;
   /** Of that environment, for the image's config and for making the states again. */
   readonly environment: KeptEnvironment;
 }

@@ -36,7 +36,7 @@ export async function openStates(options: KeptStatesOptions, rerun: boolean): Pr
   if (start === undefined || before === undefined) throw stateGone(stored.id, stepsToRestore(lost));
   const gone = { unavailable: "the engine no longer has it; debug export --rerun makes it again" };
   const atFailure = lost.atFailure ?? (isRef(stored.states.atFailure) ? gone : stored.states.atFailure);
-  return { failed: { ...lost, start, before, atFailure }, reexecuted: 0 };
+  return { failed: { ...lost, start, before, atFailure }, reexecuted: stored.states.reexecuted ?? 0 };
 }
 
 async function findStates({ stored, session, unit, step, signal }: KeptStatesOptions): Promise<LostFailure> {
@@ -58,16 +58,19 @@ async function findStates({ stored, session, unit, step, signal }: KeptStatesOpt
 
 async function restore(options: KeptStatesOptions, lost: LostFailure): Promise<RestoredFailure> {
   const { stored, store, session, signal } = options;
-  const restored = await restoreFailure({ ...options, lost, load: () => loadAgain(options) });
-  const { start, before, atFailure } = restored.failed;
+  const { failed, ...how } = await restoreFailure({ ...options, lost, load: () => loadAgain(options) });
+  // What an image says of its state is the same whenever it is exported.
+  const reexecuted = how.reexecuted || (stored.states.reexecuted ?? 0);
+  const { start, before, atFailure } = failed;
   const keep = (state: Snapshot) => session.keep(state, { signal });
   await store.replaceStates(stored.id, {
     ...stored.states,
     start: await keep(start),
     before: await keep(before),
     atFailure: "unavailable" in atFailure ? atFailure : await keep(atFailure),
+    reexecuted,
   });
-  return restored;
+  return { failed, reexecuted };
 }
 
 async function loadAgain({ stored, session, locations, onEvent, signal }: KeptStatesOptions): Promise<Snapshot> {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { assertRejects, type Declare, drained, type EngineSuiteOptions, suiteTime, texts } from "./bench.ts";
 
 /** States: what a step changes is in the state it leaves, nothing else is, and no state ever changes. */
@@ -112,6 +113,14 @@ export function declareEffects(declare: Declare, lacks: EngineSuiteOptions["lack
       before.filter((name) => !names.includes(name)),
       [],
     );
+  });
+
+  declare("a cache of a name is the same for all builds, and in no state", async (bench) => {
+    const mounts = [{ kind: "cache", source: `suite-${randomUUID()}`, target: "/var/suite cache" }] as const;
+    await bench.succeed("echo -n one > '/var/suite cache/file'", bench.start, { mounts });
+    await using later = await bench.again();
+    const after = await later.succeed("test $(cat '/var/suite cache/file') = one", later.start, { mounts });
+    assert.ok(![...(await later.look(after, "/var")).keys()].some((path) => path.endsWith("/file")));
   });
 
   declare(

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,23 +19,24 @@ describe("README", () => {
     const root = createRoot();
     const directory = mkdtempSync(join(tmpdir(), "melange2-buildkit-readme-"));
     writeFileSync(join(directory, "graph.pb"), define(run(root.node, "echo built; echo made > /made")));
-    const sample = (name: string) =>
-      execFileSync(
-        process.execPath,
-        [
-          "--conditions=melange2-source",
-          new URL(name, samples).pathname,
-          buildkitd.address as string,
-          "graph.pb",
-          root.directory,
-        ],
-        { cwd: directory, encoding: "utf8", timeout: 60_000 },
-      );
+    const command = (name: string) => [
+      "--conditions=melange2-source",
+      new URL(name, samples).pathname,
+      buildkitd.address as string,
+      "graph.pb",
+      root.directory,
+    ];
+    const options = { cwd: directory, encoding: "utf8", timeout: 60_000 } as const;
+    const sample = (name: string) => execFileSync(process.execPath, command(name), options);
     try {
       sample("build.ts");
       expect(readFileSync(join(directory, "out/made"), "utf8")).toBe("made\n");
       expect(sample("steps.ts")).toMatch(/made\n[\s\S]*sha256:[0-9a-f]{64}\n$/);
       expect(execFileSync("tar", ["-tf", "image.tar"], { cwd: directory, encoding: "utf8" })).toContain("index.json");
+      expect(spawnSync(process.execPath, command("shell.ts"), { ...options, input: "you\n" })).toMatchObject({
+        status: 3,
+        stderr: expect.stringContaining("hello you\n"),
+      });
       expect(sample("prune.ts")).toMatch(/\d+ bytes gone\n$/);
     } finally {
       rmSync(directory, { recursive: true, force: true });

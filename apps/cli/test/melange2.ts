@@ -1,8 +1,9 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chown, mkdtemp, rm } from "node:fs/promises";
+import { chown, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeOwnTree } from "@melange2-tooling/services";
 
 export const program = join(import.meta.dirname, "..", "bin", "run.js");
 
@@ -71,11 +72,7 @@ export async function place(user?: string): Promise<Place> {
     start,
     spawn: spawnHere,
     async [Symbol.asyncDispose]() {
-      await rm(directory, { recursive: true, force: true }).catch((error: NodeJS.ErrnoException) => {
-        // Files of an ordinary user's sandbox may belong to others, who are within reach in a user namespace only.
-        if (error.code !== "EACCES") throw error;
-        execFileSync("unshare", ["--map-root-user", "--map-auto", "rm", "-rf", directory]);
-      });
+      await removeOwnTree(directory);
     },
   };
 }

@@ -8,3 +8,4 @@ export { provisions } from "./provisions.ts";
 export { createRunFolder } from "./run-folder.ts";
 export type { Services } from "./start.ts";
 export { start } from "./start.ts";
+export { removeOwnTree } from "./temporary-folder.ts";

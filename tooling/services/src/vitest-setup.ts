@@ -5,6 +5,7 @@ import { type Missing, onlyInFullRuns, writeMissing } from "./missing.ts";
 import type { Provision } from "./provision.ts";
 import { provisions } from "./provisions.ts";
 import { start } from "./start.ts";
+import { createTemporaryFolder } from "./temporary-folder.ts";
 
 /** Before the first test: what the chosen test files ask for is started and named in the environment, which test processes inherit. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -22,8 +23,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     }
   }
   writeMissing(missing);
-  Object.assign(process.env, services.env);
-  return services.stop;
+  const temporary = await createTemporaryFolder();
+  Object.assign(process.env, services.env, { TMPDIR: temporary.path });
+  return async () => {
+    await services.stop();
+    await temporary.remove();
+  };
 }
 
 const lacking = (name: Program): Promise<string | undefined> =>

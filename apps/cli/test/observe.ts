@@ -15,14 +15,22 @@ export const processesWith = (text: string): readonly string[] =>
 export const mountsWith = (text: string): readonly string[] =>
   ofProcesses("mountinfo").flatMap((table) => table.split("\n").filter((line) => line.includes(text)));
 
-function ofProcesses(file: string): readonly string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .flatMap((pid) => {
-      try {
-        return [readFileSync(`/proc/${pid}/${file}`, "utf8")];
-      } catch {
-        return []; // Gone meanwhile, or somebody else's.
-      }
-    });
+/** The ids of these processes. */
+export const pidsOf = (text: string): readonly number[] =>
+  processIds().filter((pid) => ofProcess(pid, "cmdline").includes(text));
+
+const ofProcesses = (file: string): readonly string[] => processIds().map((pid) => ofProcess(pid, file));
+
+function processIds(): readonly number[] {
+  const ids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return ids.map(Number).filter((pid) => pid !== process.pid);
+}
+
+/** Empty where the process is gone meanwhile, or somebody else's. */
+function ofProcess(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
 }

@@ -7,8 +7,8 @@ import { isOciError } from "@melange2/oci";
  * these functions.
  */
 
-/** Exit codes with which the wrapper refuses a unit before it runs anything. */
-export const refusals = { neverRun: 97, missingTools: 98 } as const;
+/** Exit codes of the wrapper's own: before it runs anything; when all went well and what came of it cannot be kept. */
+export const refusals = { neverRun: 97, missingTools: 98, noRoom: 99 } as const;
 
 /** Whatever was thrown while talking to the daemon; errors of ours stay as they are. `doing`: "running main-2". */
 export function translated(error: unknown, doing: string, code: ErrorCode = "engine"): MelangeError {
@@ -86,6 +86,13 @@ export function missingTools(): MelangeError {
     {
       hint: "Add busybox or coreutils to the base.",
     },
+  );
+}
+
+export function noRoom(): MelangeError {
+  return engineError(
+    "the daemon could not keep what a step left: its disk is full",
+    "Free space there, as with buildctl prune.",
   );
 }
 

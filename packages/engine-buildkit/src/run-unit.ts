@@ -9,6 +9,7 @@ import { asBase } from "./flattened-state.ts";
 import {
   engineError,
   missingTools,
+  noRoom,
   refusals,
   refusedToRun,
   stateGone,
@@ -57,6 +58,9 @@ export async function runUnit(
     }
   }
 }
+
+/** As a shell tells it. */
+const sigkill = 137;
 
 type Attempt =
   | { readonly outcome: "result"; readonly result: RunResult }
@@ -114,7 +118,10 @@ async function attemptUnit(
     if (refusedToRun(error)) return { outcome: "refused" };
     if (!isBuildkitError(error) || error.exitCode === undefined || runs.length === 0) throw translated(error, doing);
     if (error.exitCode === refusals.missingTools) throw missingTools();
-    return killed(error.exitCode, "exit", "the process that ran the step was killed with it");
+    if (error.exitCode === refusals.noRoom) throw noRoom();
+    const why =
+      error.exitCode === sigkill ? "the process that ran the step was killed with it" : "the daemon had no room for it";
+    return killed(error.exitCode, "exit", why);
   } finally {
     clearTimeout(killing);
     options.signal.removeEventListener("abort", stop);

@@ -19,7 +19,7 @@ export const boundaryMark = "\u0001";
  * step follow its time limit in seconds (0: none), the number of words, and the words of its command.
  *
  * A step that fails is a result: its exit code goes to the status mount and the op succeeds, so that the daemon keeps what the step left.
- * The output goes to the daemon's log, which clips it, and whole into the status mount. `result` there is one line: run, step, code, reason.
+ * Where that cannot be written the op fails with the step's code, and the daemon forgets what the step left. The output goes to the daemon's log, which clips it, and whole into the status mount. `result` there is one line: run, step, code, reason.
  */
 export const wrapperScript = `
 status=${places.status}
@@ -28,8 +28,8 @@ read -r order run <${places.order}
 for tool in env mkfifo sleep tee; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
 
 mkfifo $status/1 $status/2 || exit
-tee $status/stdout <$status/1 & out=$!
-tee $status/stderr <$status/2 >&2 & err=$!
+tee $status/stdout <$status/1 2>/dev/null & out=$!
+tee $status/stderr <$status/2 >&2 2>/dev/null & err=$!
 exec >$status/1 2>$status/2
 
 # The command of the first step, of all that follows the number of its words.
@@ -100,6 +100,7 @@ exec >/dev/null 2>&1
 { sleep 5; kill -KILL $out $err; } &
 wait $out
 wait $err
-echo "$run $step $code $reason" >$status/result || exit
-exit 0
+echo "$run $step $code $reason" >$status/result && exit 0
+[ $code != 0 ] || code=${refusals.noRoom}
+exit $code
 `;

@@ -4,10 +4,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { noSecrets } from "@melange2/core";
+import { startRelay } from "@melange2-tooling/services";
 import { describe, expect, test } from "vitest";
 import buildkitEngine from "../src/index.ts";
 import { busyboxEnvironment, context, never } from "./daemons.ts";
-import { openBuild, relay } from "./open-build.ts";
+import { openBuild } from "./open-build.ts";
 
 const buildkitd = process.env.MELANGE2_TEST_BUILDKIT;
 const overTcp = process.env.MELANGE2_TEST_BUILDKIT_TCP;
@@ -95,7 +96,7 @@ describe.skipIf(overTcp === undefined)("a daemon over TCP", () => {
 
 describe.skipIf(buildkitd === undefined || tar === undefined)("a connection that is cut while a step runs", () => {
   test("is an engine error within ten seconds, and the step does not go on", { timeout: 60_000 }, async () => {
-    await using way = await relay(buildkitd as string);
+    await using way = await startRelay(buildkitd as string);
     await using build = await openBuild(way.address, busyboxEnvironment(tar as string));
     const word = randomUUID();
     let cut = 0;

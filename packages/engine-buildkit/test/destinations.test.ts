@@ -2,9 +2,10 @@ import { execFileSync } from "node:child_process";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import type { EngineSession, Environment, ImageFile, ImageSpec, Snapshot, Target } from "@melange2/core";
 import { flatten, layerFromEntries, tarHeader } from "@melange2/oci";
+import { startRelay } from "@melange2-tooling/services";
 import { beforeAll, describe, expect, test } from "vitest";
 import { busyboxEnvironment, daemons, imageSpec, never } from "./daemons.ts";
-import { after, atFailure, openBuild, relay } from "./open-build.ts";
+import { after, atFailure, openBuild } from "./open-build.ts";
 
 const buildkitd = process.env.MELANGE2_TEST_BUILDKIT;
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
@@ -28,7 +29,7 @@ describe.skipIf(buildkitd === undefined || tar === undefined)("what goes through
 
   test("is a base once: a second build transfers nothing of it", async () => {
     const moved = async () => {
-      await using counter = await relay(buildkitd as string);
+      await using counter = await startRelay(buildkitd as string);
       await using build = await openBuild(counter.address, environment);
       after(await build.run(build.start, `test -s /junk # ${randomUUID()}`));
       return counter.sent;
@@ -39,7 +40,7 @@ describe.skipIf(buildkitd === undefined || tar === undefined)("what goes through
 
   test("is nothing of an image that the daemon pushes", async (context) => {
     if (registry === undefined) return context.skip("MELANGE2_TEST_REGISTRY is not set");
-    await using counter = await relay(buildkitd as string);
+    await using counter = await startRelay(buildkitd as string);
     await using build = await openBuild(counter.address, environment);
     const failed = await build.run(build.start, `head -c ${4 * megabyte} /dev/urandom > /made; exit 1`);
     const image = build.session.image(atFailure(failed), imageSpec());

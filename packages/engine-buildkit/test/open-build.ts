@@ -1,5 +1,4 @@
 import { mkdtempSync } from "node:fs";
-import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -77,50 +76,4 @@ export function atFailure({ result }: Ran): Snapshot {
   if (result.ok) throw new Error("the step did not fail");
   if ("unavailable" in result.atFailure) throw new Error(result.atFailure.unavailable);
   return result.atFailure;
-}
-
-/** A socket on the way to a daemon: counts what goes through, and can be cut. */
-export interface Relay extends AsyncDisposable {
-  readonly address: string;
-  /** Bytes from the client to the daemon so far. */
-  readonly sent: number;
-  cut(): void;
-}
-
-export async function relay(daemon: string): Promise<Relay> {
-  const path = join(mkdtempSync(join(tmpdir(), "engine-buildkit-")), "relay.sock");
-  const cuts = new Set<() => void>();
-  let sent = 0;
-  const server = createServer((client) => {
-    const upstream = createConnection(daemon.replace(/^unix:\/\//, ""));
-    client.on("data", ({ length }: Buffer) => {
-      sent += length;
-    });
-    client
-      .on("error", () => {})
-      .pipe(upstream.on("error", () => {}))
-      .pipe(client);
-    const cut = () => {
-      client.destroy();
-      upstream.destroy();
-    };
-    client.on("close", cut);
-    upstream.on("close", cut);
-    cuts.add(cut);
-  });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  const cut = () => {
-    for (const one of cuts) one();
-  };
-  return {
-    address: `unix://${path}`,
-    get sent() {
-      return sent;
-    },
-    cut,
-    async [Symbol.asyncDispose]() {
-      cut();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }

@@ -10,8 +10,11 @@ import type { Started } from "./provision.ts";
 const moduleFolder = resolve(import.meta.dirname, "../buildkit");
 const commands = ["buildkitd", "buildctl"].map((name) => `github.com/moby/buildkit/cmd/${name}`);
 
-/** buildkitd with its runc worker, on a unix socket and, with certificates on both sides, on a TCP port. */
-export async function startBuildkit(folder: string): Promise<Started> {
+/**
+ * buildkitd with its runc worker, on a unix socket and, with certificates on both sides, on a TCP port. `megabytes`: all that it may keep, in
+ * memory then; without it, as much as the disk has.
+ */
+export async function startBuildkit(folder: string, { megabytes }: { megabytes?: number } = {}): Promise<Started> {
   if (!isRoot()) throw new Error("buildkitd needs root");
   const bin = await goPrograms("buildkit-0.32.2", moduleFolder, commands);
   const runc = join(await unpackedPackage("runc"), "usr/sbin/runc");
@@ -29,7 +32,8 @@ export async function startBuildkit(folder: string): Promise<Started> {
     ...["--tlscacert", authority.certificate, "--tlscert", server.certificate, "--tlskey", server.key],
     ...["--containerd-worker=false", "--oci-worker-binary", runc, "--oci-worker-net", "host"],
   ];
-  const enter = 'mount -t proc proc /proc; mount -t tmpfs tmpfs /run; exec "$@"';
+  const small = megabytes === undefined ? "" : `mount -t tmpfs -o size=${megabytes}m tmpfs '${join(folder, "root")}';`;
+  const enter = `mount -t proc proc /proc; mount -t tmpfs tmpfs /run; ${small} exec "$@"`;
   const daemon = await startDaemon({
     name: "buildkitd",
     folder,

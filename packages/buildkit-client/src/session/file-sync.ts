@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { BuildkitError } from "../error.ts";
 import type { FileSync } from "../gen/filesync_pb.ts";
 import { type Packet, Packet_PacketType, PacketSchema } from "../gen/fsutil_pb.ts";
 import { createQueue } from "../queue.ts";
@@ -34,7 +35,7 @@ async function* send(tree: Tree, packets: AsyncIterable<Packet>): AsyncGenerator
   const reading = (async () => {
     for await (const packet of packets) {
       if (packet.type === Packet_PacketType.PACKET_REQ) void requests.push(packet.ID);
-      else if (packet.type === Packet_PacketType.PACKET_ERR) throw new Error(new TextDecoder().decode(packet.data));
+      else if (packet.type === Packet_PacketType.PACKET_ERR) throw refusedByDaemon(packet);
       else if (packet.type === Packet_PacketType.PACKET_FIN) return;
     }
   })()
@@ -53,6 +54,12 @@ async function* send(tree: Tree, packets: AsyncIterable<Packet>): AsyncGenerator
   await reading;
   if (failure !== undefined) throw failure;
   yield create(PacketSchema, { type: Packet_PacketType.PACKET_FIN });
+}
+
+function refusedByDaemon({ data }: Packet): BuildkitError {
+  return new BuildkitError("request", `the daemon could not take the files: ${new TextDecoder().decode(data)}`, {
+    hint: "See the daemon's log for more.",
+  });
 }
 
 async function* sendFile(ID: number, entry: TreeEntry & { type: "file" }): AsyncGenerator<Packet> {

@@ -120,7 +120,7 @@ describe.each(engines)("a build without capture, on $engine", ({ daemon }) => {
     expect(stderr).toBe("");
     await run(["debug", "export", "--export-path=before.tar"], 0);
     const restored = await run(["debug", "export", "--rerun", "--export-path=left.tar"], 0);
-    expect(restored.stdout).toContain("as the step left it (current-state; 1 steps run again)");
+    expect(restored.stdout).toContain("as the step left it (current-state; 1 step run again)");
     expect((await run(["debug", "cat", "partial"], 0)).stdout).toBe("half\n");
   });
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import {
   type Environment,
   isMelangeError,
@@ -10,9 +11,9 @@ import {
   stepsToRestore,
   type Unit,
 } from "@melange2/core";
-import type { FailureStore, KeptEnvironment, StoredFailure } from "@melange2/records";
+import type { FailureStore, KeptEnvironment, KeptStates, StoredFailure } from "@melange2/records";
 import { baseEnvironment } from "../build/base-environment.ts";
-import { isRef } from "../build/keep-failure.ts";
+import { isRef, refsOf } from "../build/keep-failure.ts";
 import type { Locations } from "../locations.ts";
 
 export interface KeptStatesOptions extends Omit<RestoreOptions, "lost" | "load"> {
@@ -63,13 +64,18 @@ async function restore(options: KeptStatesOptions, lost: LostFailure): Promise<R
   const reexecuted = how.reexecuted || (stored.states.reexecuted ?? 0);
   const { start, before, atFailure } = failed;
   const keep = (state: Snapshot) => session.keep(state, { signal });
-  await store.replaceStates(stored.id, {
+  const states: KeptStates = {
     ...stored.states,
     start: await keep(start),
     before: await keep(before),
     atFailure: "unavailable" in atFailure ? atFailure : await keep(atFailure),
     reexecuted,
-  });
+  };
+  await store.replaceStates(stored.id, states);
+  const stillKept = refsOf(states);
+  for (const ref of refsOf(stored.states)) {
+    if (!stillKept.some((other) => isDeepStrictEqual(other, ref))) await session.drop(ref, { signal });
+  }
   return { failed, reexecuted };
 }
 

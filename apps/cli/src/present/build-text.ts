@@ -50,7 +50,7 @@ function exportLines(exported: ExportReport, command: readonly string[]): readon
   return [
     `  exported to ${receipt.location}${receipt.bytes > 0 ? ` (${bytes(receipt.bytes)})` : ""}`,
     `    image ${receipt.imageId}`,
-    `    state ${states[capture.state]} (${capture.strategy}${fallback}; ${capture.reexecuted} steps run again)`,
+    `    state ${states[capture.state]} (${capture.strategy}${fallback}; ${capture.reexecuted} ${capture.reexecuted === 1 ? "step" : "steps"} run again)`,
     ...(capture.note ? [`    note: ${capture.note}`] : []),
     ...(receipt.note ? [`    note: ${receipt.note}`] : []),
   ];

@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { copyFile, mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Platform } from "@melange2/core";
 import {
   buildImageConfig,
   buildIndex,
@@ -20,6 +21,9 @@ export interface Base {
   /** Of its manifest. */
   readonly digest: Digest;
   readonly bytes: number;
+  /** Of the tar. */
+  readonly diffId: Digest;
+  readonly platform: Platform;
 }
 
 /** Makes the layout of a tar in a new folder. */
@@ -45,5 +49,5 @@ export async function baseOf(tar: string, layout: string): Promise<Base> {
   await writeFile(join(blobs, hexOf(descriptor.digest)), content);
   await writeFile(join(layout, "index.json"), buildIndex([{ ...descriptor, platform }]));
   await writeFile(join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
-  return { tar, layout, digest: descriptor.digest, bytes: (await stat(tar)).size };
+  return { tar, layout, digest: descriptor.digest, bytes: (await stat(tar)).size, diffId: layer.digest, platform };
 }

@@ -13,22 +13,32 @@ const chunkBytes = 32 * 1024;
 /** Sends the registered trees, each whole. */
 export function serveTrees(trees: Readonly<Record<string, Tree>>, report: Report): ServiceImpl<typeof FileSync> {
   return {
-    diffCopy: (packets, context) => {
-      const name = context.requestHeader.get("dir-name") ?? "";
-      const tree = Object.hasOwn(trees, name) ? trees[name] : undefined;
-      if (tree === undefined) throw new ConnectError(`no directory is served as "${name}"`, Code.NotFound);
-      for (const filter of ["include-patterns", "exclude-patterns", "followpaths"]) {
-        if (context.requestHeader.has(filter)) {
-          throw new ConnectError(`"${name}" is served whole: ${filter} cannot be asked for`, Code.InvalidArgument);
-        }
-      }
-      return report.stream(context.signal, send(tree, packets));
-    },
+    // What is refused is remembered: of a graph that fails in two places, daemons may tell only that the other was given up.
+    diffCopy: (packets, { signal, requestHeader }) =>
+      report.stream(
+        signal,
+        send(() => treeFor(trees, requestHeader), packets),
+      ),
   };
 }
 
-async function* send(tree: Tree, packets: AsyncIterable<Packet>): AsyncGenerator<Packet> {
-  const entries: readonly TreeEntry[] = inWireOrder(await Array.fromAsync(tree.entries()));
+function treeFor(trees: Readonly<Record<string, Tree>>, asked: Headers): Tree {
+  const name = asked.get("dir-name") ?? "";
+  const tree = Object.hasOwn(trees, name) ? trees[name] : undefined;
+  if (tree === undefined) {
+    throw new BuildkitError("session", `no directory is served as "${name}"`, {
+      hint: "Register a tree of this name with the solve.",
+    });
+  }
+  const filter = ["include-patterns", "exclude-patterns", "followpaths"].find((header) => asked.has(header));
+  if (filter === undefined) return tree;
+  throw new BuildkitError("session", `"${name}" is served whole: ${filter} cannot be asked for`, {
+    hint: "Leave things out where the tree is registered.",
+  });
+}
+
+async function* send(tree: () => Tree, packets: AsyncIterable<Packet>): AsyncGenerator<Packet> {
+  const entries: readonly TreeEntry[] = inWireOrder(await Array.fromAsync(tree().entries()));
   const requests = createQueue<number>();
   let failure: unknown;
   // The daemon asks for files while it is still being told what there is.

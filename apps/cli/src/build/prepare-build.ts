@@ -111,7 +111,7 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
         workspace: {
           path: plan.workspace,
           sourceDirectory: sourceDirectoryOf(options.recipe, name, options.sourceDirectory),
-          leaveOut,
+          leaveOut: options.base === undefined ? leaveOut : [...leaveOut, resolve(options.base)],
         },
         sourceDateEpoch,
         cacheDirectory,

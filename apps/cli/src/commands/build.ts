@@ -43,7 +43,7 @@ export default class Build extends MelangeCommand {
     arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),
     "source-dir": Flags.string({
       description:
-        "Files copied into the workspace, but for what .melangeignore there names and what melange2 itself wrote (state, cache, output, archives); default: the folder beside the recipe that is named like the package, else the recipe's folder",
+        "Files copied into the workspace, but for what .melangeignore there names and the base and what melange2 itself wrote (state, cache, output, archives); default: the folder beside the recipe that is named like the package, else the recipe's folder",
     }),
     "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
     "cache-dir": Flags.string({ description: "Folder that steps see as /var/cache/melange; never part of an image" }),

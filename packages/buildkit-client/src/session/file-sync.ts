@@ -13,7 +13,7 @@ const chunkBytes = 32 * 1024;
 /** Sends the registered trees, each whole. */
 export function serveTrees(trees: Readonly<Record<string, Tree>>, report: Report): ServiceImpl<typeof FileSync> {
   return {
-    // What is refused is remembered: of a graph that fails in two places, daemons may tell only that the other was given up.
+    // A refusal is remembered here: a daemon may tell of it only that the call was cancelled.
     diffCopy: (packets, { signal, requestHeader }) =>
       report.stream(
         signal,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, readlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program } from "@melange2-tooling/services";
@@ -82,13 +82,14 @@ describe("an export", () => {
     expect(await sha256(here, name(""))).not.toBe(digest);
   });
 
-  it.concurrent("leaves what was built and exported before out of the source, and so the cache whole", async () => {
+  it.concurrent("leaves the base, and what was built and exported before, out of the source, and so the cache whole", async () => {
     const { here } = await red();
     await using _ = here;
     const source = join(here.directory, "source");
     await writeFile(join(source, "red.yaml"), ownRecipe("red", ["find . -type f", "exit 7"]));
     const env = { MELANGE2_STATE_DIR: join(source, "state") };
-    const base = (await busyboxRoot()).tar;
+    const base = "source/base.tar";
+    await copyFile((await busyboxRoot()).tar, join(here.directory, base));
     const exporting = ["--export-on-failure", "--export-path=source/debug.tar"];
     const folders = ["--cache-dir=source/cache", "--out-dir=source/out"];
     const build = ["build", "source/red.yaml", "--base", base, ...exporting, ...folders];

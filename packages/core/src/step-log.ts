@@ -6,7 +6,7 @@ export interface StepLog {
   readonly totalBytes: number;
   /** Bytes missing between head and tail, 0 where the log is whole. */
   readonly omittedBytes: number;
-  /** Head, a line that says what is missing, tail. */
+  /** Head, a line that says what is missing, tail. The same bytes for all who ask: nobody changes them. */
   bytes(): Uint8Array;
   /** The last lines, of the last 64 KiB at most, fit to be shown: without terminal escapes and control characters. */
   lastLines(count: number): readonly string[];
@@ -27,35 +27,23 @@ export function stepLog(limit = 16 * 1024 * 1024): StepLogWriter {
   const half = Math.floor(limit / 2);
   const head: Uint8Array[] = [];
   let headBytes = 0;
-  let tail: Uint8Array[] = [];
-  let tailBytes = 0;
+  const tail = lastBytes(half);
   let totalBytes = 0;
   let pending = "";
+  let whole: Uint8Array | undefined;
 
   function flush(): void {
+    if (pending === "") return;
     const chunk = encoder.encode(pending);
     pending = "";
+    whole = undefined;
     totalBytes += chunk.length;
     const room = half - headBytes;
     if (room > 0) {
       head.push(chunk.subarray(0, room));
       headBytes += Math.min(room, chunk.length);
     }
-    if (chunk.length > room) keepTail(chunk.subarray(room));
-  }
-
-  function keepTail(chunk: Uint8Array): void {
-    tail.push(chunk);
-    tailBytes += chunk.length;
-    if (tailBytes < half * 2) return;
-    const joined = concatenate(tail);
-    tail = [joined.slice(joined.length - half)];
-    tailBytes = half;
-  }
-
-  function keptTail(): Uint8Array {
-    const joined = concatenate(tail);
-    return joined.length > half ? joined.subarray(joined.length - half) : joined;
+    if (chunk.length > room) tail.append(chunk.subarray(room));
   }
 
   const log: StepLogWriter = {
@@ -69,14 +57,14 @@ export function stepLog(limit = 16 * 1024 * 1024): StepLogWriter {
     },
     get omittedBytes() {
       flush();
-      return totalBytes - headBytes - Math.min(tailBytes, half);
+      return totalBytes - headBytes - tail.length;
     },
     bytes() {
-      flush();
-      const end = keptTail();
-      const omitted = totalBytes - headBytes - end.length;
-      const gap = omitted === 0 ? [] : [encoder.encode(`\n[melange2: ${omitted} bytes of output left out here]\n`)];
-      return concatenate([...head, ...gap, end]);
+      const { omittedBytes } = log;
+      const gap =
+        omittedBytes === 0 ? [] : [encoder.encode(`\n[melange2: ${omittedBytes} bytes of output left out here]\n`)];
+      whole ??= concatenate([...head, ...gap, ...tail.pieces()]);
+      return whole;
     },
     lastLines(count) {
       const bytes = log.bytes();
@@ -86,6 +74,31 @@ export function stepLog(limit = 16 * 1024 * 1024): StepLogWriter {
     },
   };
   return log;
+}
+
+/** The last bytes of a stream, in memory that is used again and again: what is dropped piece by piece is given back late. */
+function lastBytes(limit: number) {
+  let ring = new Uint8Array();
+  /** Where the next byte goes. */
+  let next = 0;
+  let length = 0;
+  return {
+    get length() {
+      return length;
+    },
+    append(chunk: Uint8Array): void {
+      if (ring.length === 0) ring = new Uint8Array(limit);
+      const kept = chunk.subarray(Math.max(0, chunk.length - limit));
+      const first = kept.subarray(0, limit - next);
+      ring.set(first, next);
+      ring.set(kept.subarray(first.length));
+      next = limit === 0 ? 0 : (next + kept.length) % limit;
+      length = Math.min(limit, length + kept.length);
+    },
+    /** In order. */
+    pieces: (): readonly Uint8Array[] =>
+      length < limit ? [ring.subarray(0, length)] : [ring.subarray(next), ring.subarray(0, next)],
+  };
 }
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
@@ -99,6 +112,8 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 const longestLine = 256 * 1024;
+/** Bytes: the lines of a large chunk, all in memory at once, would be many times its size. */
+const readAtOnce = 64 * 1024;
 
 /**
  * Turns a byte stream into whole lines of redacted text, each with its newline but perhaps the last. A line beyond 256 KiB
@@ -108,17 +123,22 @@ export function lineReader(redactor: StreamRedactor, emit: (line: string) => voi
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let line = "";
   function take(text: string): void {
-    const parts = text.split(/(?<=\n)/);
-    for (const part of parts) {
-      line += part;
-      if (!part.endsWith("\n") && line.length <= longestLine) continue;
+    for (let start = 0; start < text.length; ) {
+      const newline = text.indexOf("\n", start);
+      const end = newline < 0 ? text.length : newline + 1;
+      line += text.slice(start, end);
+      start = end;
+      if (newline < 0 && line.length <= longestLine) continue;
       emit(line);
       line = "";
     }
   }
   return {
     write(chunk: Uint8Array): void {
-      take(redactor.write(decoder.decode(chunk, { stream: true })));
+      for (let start = 0; start < chunk.length; start += readAtOnce) {
+        const piece = chunk.subarray(start, start + readAtOnce);
+        take(redactor.write(decoder.decode(piece, { stream: true })));
+      }
     },
     end(): void {
       take(redactor.write(decoder.decode()) + redactor.end());

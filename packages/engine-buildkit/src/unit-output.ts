@@ -9,8 +9,8 @@ const streams = ["stdout", "stderr"] as const;
 /** The daemon writes this into a log where it leaves something out. */
 const clipNotice = Buffer.from("\n[output clipped, log limit ");
 
-/** A file may have any size; an answer of the daemon holds less than 16 MiB. */
-const pieceBytes = 4 << 20;
+/** A file may have any size; an answer of the daemon holds less than 16 MiB, and is in memory several times over. */
+const pieceBytes = 512 << 10;
 
 /** The output of a unit's steps: as it comes, and in the end whatever of it the daemon has left out of its log. */
 export interface UnitOutput {

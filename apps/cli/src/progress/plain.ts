@@ -1,13 +1,14 @@
 import { type BuildEvent, describeExit, formatLocation, printable, type StepOutline } from "@melange2/core";
 import { bytes, duration } from "../present/quantities.ts";
 import type { Progress } from "./progress.ts";
+import type { TextOutput } from "./text-output.ts";
 
 /** Tasks that are shorter than this are not worth a line. */
 const longTask = 1000;
 
 /** Whole lines, nothing overwritten: for logs of CI. */
-export function plainProgress(output: NodeJS.WritableStream): Progress {
-  const line = (text: string) => void output.write(`${text}\n`);
+export function plainProgress(output: TextOutput): Progress {
+  const line = (text: string) => output.write(`${text}\n`);
   const tasks = new Map<string, { readonly timer: NodeJS.Timeout; shown: boolean; percent: number }>();
   let steps: readonly StepOutline[] = [];
   const numberOf = (id: string) => steps.findIndex((step) => step.id === id) + 1;
@@ -85,6 +86,7 @@ export function plainProgress(output: NodeJS.WritableStream): Progress {
     end() {
       for (const { timer } of tasks.values()) clearTimeout(timer);
       tasks.clear();
+      output.end();
     },
   };
 }

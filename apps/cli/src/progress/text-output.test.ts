@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { textOutput } from "./text-output.ts";
 
@@ -64,5 +65,13 @@ test("a reader that went away ends the output, and nothing else", async () => {
   expect(await reader(reading, "head", "-n", "1")).toBe("first\n");
   for (const line of lines(1_000_000)) output.write(line);
   output.end();
+  stream.destroy();
+});
+
+test("with more than may wait, and nobody reading, this process still gets its turns", async () => {
+  const { stream } = pipe();
+  const output = textOutput(stream);
+  for (const line of lines(1_000_000)) output.write(line);
+  await nextTurn();
   stream.destroy();
 });

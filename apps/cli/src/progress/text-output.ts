@@ -9,8 +9,10 @@ export interface TextOutput {
 
 /** In one turn of the event loop a chatty step brings a hundred thousand lines: they go in pieces of this many characters. */
 const pieceLength = 64 * 1024;
-/** Bytes that may wait for a reader. With more, everything waits. */
+/** Bytes that may wait for a reader. With more, everything waits, for a moment in each turn of the event loop. */
 const longestQueue = 8 * 1024 * 1024;
+/** A reader may take its time, as `less` does; meanwhile this process has to answer others, such as a daemon that asks whether it lives. */
+const longestWaitMs = 500;
 const retryMs = 10;
 
 /**
@@ -24,6 +26,11 @@ export function textOutput(stream: NodeJS.WritableStream & { readonly fd: number
   let queued = 0;
   let retry: NodeJS.Timeout | undefined;
   let lost = false;
+  /** Milliseconds, in this turn of the event loop. */
+  let waited = 0;
+  const endTurn = () => {
+    waited = 0;
+  };
 
   function drain(): void {
     try {
@@ -50,7 +57,11 @@ export function textOutput(stream: NodeJS.WritableStream & { readonly fd: number
     }
     held = "";
     drain();
-    for (; queued > longestQueue; drain()) Atomics.wait(clock, 0, 0, retryMs);
+    for (; queued > longestQueue && waited < longestWaitMs; drain()) {
+      if (waited === 0) setImmediate(endTurn);
+      Atomics.wait(clock, 0, 0, retryMs);
+      waited += retryMs;
+    }
     if (queued === 0) return;
     retry ??= setTimeout(() => {
       retry = undefined;

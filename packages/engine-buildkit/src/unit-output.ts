@@ -10,7 +10,7 @@ const streams = ["stdout", "stderr"] as const;
 const clipNotice = Buffer.from("\n[output clipped, log limit ");
 
 /** A file may have any size; an answer of the daemon holds less than 16 MiB, and is in memory several times over. */
-const pieceBytes = 512 << 10;
+const pieceBytes = 256 << 10;
 
 /** The output of a unit's steps: as it comes, and in the end whatever of it the daemon has left out of its log. */
 export interface UnitOutput {

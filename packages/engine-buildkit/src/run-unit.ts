@@ -103,9 +103,11 @@ async function attemptUnit(
     const executed = runs.includes(result.run);
     const failed = result.exit.code !== 0;
     if (failed && !executed) return { outcome: "stale-failure" };
-    if (executed) await output.finish(status, cancel.signal);
-    // Of an op's results the daemon keeps those that were asked for.
-    await job.solve(op.root, cancel.signal);
+    await Promise.all([
+      executed ? output.finish(status, cancel.signal) : undefined,
+      // Of an op's results the daemon keeps those that were asked for.
+      job.solve(op.root, cancel.signal),
+    ]);
     const run = { marker: op.marker, id: result.run, failed };
     const after = snapshotOfRun({ state: op.root, base: from.base, units: from.units + 1, run });
     if (!failed) return { outcome: "result", result: { ok: true, after, cached: !executed } };

@@ -1,10 +1,11 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { isBuildkitError } from "@melange2/buildkit-client";
 import type { StateRef } from "@melange2/core";
 import { marshal, type State, unmarshal } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
 import { pruneRecords, recordsOf } from "./daemon-records.ts";
-import { refusedToRun, translated } from "./foreign-errors.ts";
+import { refusedToRun, throwIfAborted, translated } from "./foreign-errors.ts";
 import { neverRun } from "./permits.ts";
 import { parseUnitResult } from "./run-result.ts";
 import { type BaseFacts, type BuildkitSnapshot, baseSnapshot, snapshotOfRun } from "./snapshot.ts";
@@ -31,26 +32,41 @@ export function refOf(at: BuildkitSnapshot): StateRef {
 
 /** The state if the daemon still has the results of all its graph, and that of its last unit is of the same run. Runs nothing. */
 export async function findState(
-  { client, daemon }: BuildSpace,
+  space: BuildSpace,
   ref: StateRef,
   signal: AbortSignal,
 ): Promise<BuildkitSnapshot | undefined> {
   const kept = parseRef(ref);
-  if (kept === undefined || !(await daemon.hasBase(kept.base, signal))) return undefined;
+  if (kept === undefined || !(await space.daemon.hasBase(kept.base, signal))) return undefined;
+  for (let tried = 1; ; tried++) {
+    const answer = await lookFor(space, kept, signal);
+    if (answer === "found") return kept;
+    if (answer === "gone" || tried === patience.tries) return undefined;
+    throwIfAborted(signal);
+    await pause(patience.firstMs * 2 ** tried);
+  }
+}
+
+/** Whoever asks for what another client is just asking for gets that one's answer, and so its failure where that one leaves. */
+const patience = { tries: 3, firstMs: 50 };
+
+async function lookFor(
+  { client }: BuildSpace,
+  kept: BuildkitSnapshot,
+  signal: AbortSignal,
+): Promise<"found" | "gone" | "failed"> {
   // A job of its own: a state that is gone would be gone for every other solve of the session's job, too.
   await using job = client.job({ serve: { secrets: neverRun } });
   try {
     await job.solve(marshal(kept.state).bytes, { signal });
-    if (kept.run !== undefined) {
-      const status = await job.solve(marshal(statusOf(kept.state)).bytes, { signal });
-      const text = await job.readFile(status, `${statusFolder}/result`, { signal });
-      if (parseUnitResult(Buffer.from(text).toString()).run !== kept.run.id) return undefined;
-    }
-    return kept;
+    if (kept.run === undefined) return "found";
+    const status = await job.solve(marshal(statusOf(kept.state)).bytes, { signal });
+    const text = await job.readFile(status, `${statusFolder}/result`, { signal });
+    return parseUnitResult(Buffer.from(text).toString()).run === kept.run.id ? "found" : "gone";
   } catch (error) {
+    if (refusedToRun(error)) return "gone";
     // Whatever it is that the daemon has not, the state is not there.
-    const gone = isBuildkitError(error) && ["solve-failed", "not-found", "request"].includes(error.code);
-    if (gone || refusedToRun(error)) return undefined;
+    if (isBuildkitError(error) && ["solve-failed", "not-found", "request"].includes(error.code)) return "failed";
     throw translated(error, "looking for a kept state");
   }
 }

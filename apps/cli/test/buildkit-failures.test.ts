@@ -6,8 +6,17 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
-import { program, provided, root, type Skippable, startBuildkit, startRelay } from "@melange2-tooling/services";
+import {
+  fullRun,
+  program,
+  provided,
+  root,
+  type Skippable,
+  startBuildkit,
+  startRelay,
+} from "@melange2-tooling/services";
 import { describe, expect, it, vi } from "vitest";
+import { daemons } from "./daemons.ts";
 import { configOf } from "./judges.ts";
 import { type Ended, type Place, place } from "./melange2.ts";
 import { pidsOf, processesWith, until } from "./observe.ts";
@@ -70,9 +79,21 @@ async function broken(here: Place, flags: Flags, fault: (build: ChildProcess) =>
   return { code, stderr, milliseconds: Date.now() - began };
 }
 
-/** The daemon's fault, told in words that help: where, what, and what to do. */
-function expectEngineError({ code, stderr }: Pick<Ended, "code" | "stderr">, address: string, says: RegExp): void {
+/** Runs it, and how long that took. */
+async function timed(here: Place, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const began = Date.now();
+  const ended = await here.run(args, { env });
+  return { ...ended, milliseconds: Date.now() - began };
+}
+
+/** The daemon's fault, told in time and in words that help: where, what, and what to do. */
+function expectEngineError(
+  { code, stderr, milliseconds }: Pick<Ended, "code" | "stderr"> & { readonly milliseconds: number },
+  address: string,
+  says: RegExp,
+): void {
   expect(code, stderr).toBe(3);
+  expect(milliseconds).toBeLessThan(tenSeconds);
   const told = stderr.slice(stderr.indexOf("melange2: error: "));
   expect(told).toContain(address);
   expect(told).toMatch(says);
@@ -120,7 +141,6 @@ describe("while a step runs", () => {
     await using here = await place();
     const ended = await broken(here, at(daemon.address), () => daemon.kill());
     expectEngineError(ended, daemon.address, /the connection to .* was lost/);
-    expect(ended.milliseconds).toBeLessThan(tenSeconds);
     await leftNothing(here);
   });
 
@@ -129,9 +149,23 @@ describe("while a step runs", () => {
     await using here = await place();
     const ended = await broken(here, at(way.address), () => way[fault]());
     expectEngineError(ended, way.address, /the connection to .* was lost/);
-    expect(ended.milliseconds).toBeLessThan(tenSeconds + 2_000);
+    // A daemon does not hear of the end of a connection that is frozen; whatever stands between closes it at some time.
     way.cut();
     await leftNothing(here);
+  });
+
+  it.for(daemons.slice(1))("the connection to $name is cut, or Ctrl-C ends it", async ({ scheme, variable }, test) => {
+    fullRun(test);
+    await using way = await startRelay(provided(test, variable));
+    const address = way.address.replace("unix://", scheme);
+    await using here = await place();
+    const cut = await broken(here, at(address), () => way.cut());
+    expectEngineError(cut, address, /the connection to .* was lost/);
+    await leftNothing(here);
+    const interrupted = await broken(here, at(address), (build) => void build.kill("SIGINT"));
+    expect(interrupted.code, interrupted.stderr).toBe(130);
+    await leftNothing(here);
+    expect((await here.run(["debug", "cat", "one"])).stdout.toString()).toBe("one\n");
   });
 
   it("Ctrl-C ends it with 130, keeps its state, and leaves nothing running", async (test) => {
@@ -152,8 +186,16 @@ describe("a daemon with a full disk", () => {
     await using here = await place();
     await here.shell("mkdir -p base/bin && dd if=/dev/urandom of=base/large bs=1M count=48 2>/dev/null");
     await writeFile(join(here.directory, "r.yaml"), red("exit 1"));
-    const ended = await here.run(["build", "r.yaml", "--no-network", "--base=base", ...at(daemon.address)]);
-    expectEngineError(ended, "", /no space left on device[\s\S]*hint: The daemon's disk is full/);
+    const ended = await timed(here, ["build", "r.yaml", "--no-network", "--base=base", ...at(daemon.address)]);
+    expectEngineError(ended, daemon.address, /the disk of the daemon at .* is full[\s\S]*hint: Free space there/);
+  });
+
+  it("cannot keep what a step that went well left", async (test) => {
+    await using daemon = await ownDaemon(test, { megabytes: 48 });
+    await using here = await place();
+    const filling = red("cat /dev/zero >large 2>/dev/null || true");
+    const ended = await timed(here, await build(here, filling, at(daemon.address)));
+    expectEngineError(ended, daemon.address, /could not keep what a step left: its disk is full/);
   });
 
   it("is told where it is full of what a step left, and there is no room to export that", async (test) => {
@@ -165,23 +207,30 @@ describe("a daemon with a full disk", () => {
     );
     expect(ended.code, ended.stderr).toBe(1);
     expect(ended.stderr).toContain("large': No space left on device");
-    expect(ended.stderr).toMatch(/the export \(tarball\) failed: .*no space left on device\n {4}hint: .*disk is full/);
+    expect(ended.stderr).toMatch(
+      /the export \(tarball\) failed: .*no space left on device\n {4}hint: Free space there/,
+    );
+    expect(ended.stderr).toContain(`the disk of the daemon at ${daemon.address} is full`);
     expect(existsSync(join(here.directory, "debug.tar"))).toBe(false);
   });
 });
+
+/** Hears nothing, not even of the end of its input. */
+const silent = `#!${process.execPath}
+setInterval(() => {}, 60_000);
+`;
 
 describe("no daemon that can be used", () => {
   it.for([
     ["a socket that is not there", "unix:///nowhere/buildkitd.sock", /ENOENT/],
     ["a port that nobody listens on", "tcp://127.0.0.1:1", /ECONNREFUSED/],
     ["a Docker socket that is not there", "docker:///nowhere/docker.sock", /ENOENT/],
-    ["a program that is not there", "docker-container://nobody", /docker/],
+    ["a program that is not there", "docker-container://nobody", /tried the command docker exec .*not found/],
   ] as const)("%s", async ([, address, says]) => {
     await using here = await place();
-    const began = Date.now();
-    const ended = await here.run(await build(here, slow(here), at(address)), { env: { PATH: "/nowhere" } });
-    expectEngineError(ended, address.replace(/^docker-container.*/, ""), says);
-    expect(Date.now() - began).toBeLessThan(tenSeconds);
+    const ended = await timed(here, await build(here, slow(here), at(address)), { PATH: "/nowhere" });
+    expectEngineError(ended, address, says);
+    expect(ended.stderr).toContain(": tried ");
   });
 
   it("one that takes connections and is silent", async () => {
@@ -189,11 +238,21 @@ describe("no daemon that can be used", () => {
     const server = createServer(() => {}).listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as { port: number };
-    const began = Date.now();
-    const ended = await here.run(await build(here, slow(here), at(`tcp://127.0.0.1:${port}`)));
-    expectEngineError(ended, `tcp://127.0.0.1:${port}`, /no answer within/);
-    expect(Date.now() - began).toBeLessThan(tenSeconds + 2_000);
+    const ended = await timed(here, await build(here, slow(here), at(`tcp://127.0.0.1:${port}`)));
+    expectEngineError(ended, `tcp://127.0.0.1:${port}`, /tried .*: no answer within/);
     server.close();
+  });
+
+  it("a program that starts and is silent", async () => {
+    await using here = await place();
+    const bin = join(here.directory, "bin");
+    await mkdir(bin);
+    await writeFile(join(bin, "docker"), silent, { mode: 0o755 });
+    const address = `docker-container://${basename(here.directory)}`;
+    const env = { PATH: `${bin}:${process.env.PATH}` };
+    const ended = await timed(here, await build(here, slow(here), at(address)), env);
+    expectEngineError(ended, address, /tried the command docker exec .*: no answer within/);
+    expect(processesWith(basename(here.directory))).toEqual([]);
   });
 });
 
@@ -226,10 +285,10 @@ describe("over TCP with certificates on both sides", () => {
     const { address, ca, cert, key } = tls(test);
     await using here = await place();
     const wrong = cert.replace("-cert=", "-ca=");
-    const stranger = await here.run(await build(here, slow(here), [...at(address), wrong, cert, key]));
-    expectEngineError(stranger, address, /authority|--buildkit-tls-ca/);
-    const nobody = await here.run(await build(here, slow(here), [...at(address), ca]));
-    expectEngineError(nobody, address, /certificate/);
+    const stranger = await timed(here, await build(here, slow(here), [...at(address), wrong, cert, key]));
+    expectEngineError(stranger, address, /with TLS and a client certificate: unable to verify[\s\S]*hint: .*authority/);
+    const nobody = await timed(here, await build(here, slow(here), [...at(address), ca]));
+    expectEngineError(nobody, address, /with TLS: .*certificate required/);
   });
 });
 
@@ -275,14 +334,18 @@ describe("behind a child process", () => {
     await leftNothing(here);
   });
 
-  it("that is killed while a step runs", async (test) => {
+  it.for([
+    ["killed", "SIGKILL", /the connection to .* was lost: .*SIGKILL/],
+    ["stopped", "SIGSTOP", /the connection to .* was lost: it no longer answers/],
+  ] as const)("that is %s while a step runs", async ([, signal, says], test) => {
     await using here = await place();
     const { env } = await withStandIn(test, here);
     const address = `docker-container://${basename(here.directory)}`;
-    const kill = () => pidsOf(`exec -i ${basename(here.directory)}`.replaceAll(" ", "\0")).forEach(end);
-    const ended = await broken(here, at(address), kill, env);
-    expectEngineError(ended, address, /the connection to .* was lost: .*SIGKILL/);
-    expect(ended.milliseconds).toBeLessThan(tenSeconds);
+    const call = `exec -i ${basename(here.directory)}`.replaceAll(" ", "\0");
+    const fault = () => pidsOf(call).forEach((pid) => void process.kill(pid, signal));
+    const ended = await broken(here, at(address), fault, env);
+    expectEngineError(ended, address, says);
+    expect(pidsOf(call)).toEqual([]);
     await leftNothing(here);
   });
 });

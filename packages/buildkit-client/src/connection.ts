@@ -21,13 +21,13 @@ export interface Connection {
 
 export interface ConnectOptions {
   readonly signal?: AbortSignal;
-  /** How long the daemon may take to answer, 8 s by default. */
+  /** How long the daemon may take to answer, 7 s by default. */
   readonly timeoutMs?: number;
 }
 
 /** Opens the transport and asks the daemon something, so that a connection that is returned is one that works. */
 export async function openConnection(transport: Transport, options: ConnectOptions): Promise<Connection> {
-  const timeoutMs = options.timeoutMs ?? 8_000;
+  const timeoutMs = options.timeoutMs ?? 7_000;
   const timeout = AbortSignal.timeout(timeoutMs);
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
   let connection: (Connection & Loss) | undefined;
@@ -39,7 +39,11 @@ export async function openConnection(transport: Transport, options: ConnectOptio
     const reason = (await connection?.lossReason()) ?? reasonOf(error);
     await connection?.close();
     if (options.signal?.aborted === true) {
-      throw translateError(error, `connecting to ${transport.address}`, { signal: options.signal, lost: undefined });
+      throw translateError(error, `connecting to ${transport.address}`, {
+        address: transport.address,
+        signal: options.signal,
+        lost: undefined,
+      });
     }
     const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reason;
     throw new BuildkitError(
@@ -47,6 +51,7 @@ export async function openConnection(transport: Transport, options: ConnectOptio
       `No BuildKit daemon at ${transport.address}: tried ${transport.attempt}: ${why}`,
       {
         hint: transport.advice,
+        address: transport.address,
         cause: error,
       },
     );
@@ -73,7 +78,7 @@ async function dial(transport: Transport, signal: AbortSignal): Promise<Link> {
 const authority = "http://buildkit";
 const methodsHeader = "x-docker-expose-session-grpc-method";
 const windowBytes = 4 * 1024 * 1024;
-const beat = { everyMs: 3_000, patienceMs: 4_000, secondPatienceMs: 2_000 };
+const beat = { everyMs: 2_000, patienceMs: 3_500, secondPatienceMs: 2_000 };
 
 interface Loss {
   /** Why the connection ended by itself; undefined while it has not. */
@@ -122,7 +127,7 @@ function createConnection(transport: Transport, link: Link): Connection & Loss {
       try {
         return await request();
       } catch (error) {
-        throw translateError(error, what, { signal, lost: await whyLost() });
+        throw translateError(error, what, { address: transport.address, signal, lost: await whyLost() });
       }
     },
     watch,
@@ -130,6 +135,7 @@ function createConnection(transport: Transport, link: Link): Connection & Loss {
     async close() {
       lost ??= new BuildkitError("connection-lost", `the connection to ${transport.address} is closed`, {
         hint: "Connect again.",
+        address: transport.address,
       });
       if (!session.destroyed) {
         const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
@@ -200,6 +206,7 @@ function createWatch(control: Client<typeof Control>, onSilence: () => void): ()
 function lostError(transport: Transport, reason: string, cause: unknown): BuildkitError {
   return new BuildkitError("connection-lost", `the connection to ${transport.address} was lost: ${reason}`, {
     hint: transport.advice,
+    address: transport.address,
     cause,
   });
 }

@@ -15,6 +15,7 @@ export type BuildkitErrorCode =
 export interface BuildkitErrorDetails {
   /** What the reader can do about it. */
   readonly hint: string;
+  readonly address?: string | undefined;
   readonly vertex?: string | undefined;
   readonly exitCode?: number | undefined;
   readonly cause?: unknown;
@@ -24,6 +25,8 @@ export interface BuildkitErrorDetails {
 export class BuildkitError extends Error {
   readonly code: BuildkitErrorCode;
   readonly hint: string;
+  /** The daemon that was talked to; undefined where it was none. */
+  readonly address: string | undefined;
   /** Digest of the vertex that failed, as status events show it. Old daemons tell it only there. */
   readonly vertex: string | undefined;
   /** What the failed vertex's process exited with, if it was a process that ran. */
@@ -35,6 +38,7 @@ export class BuildkitError extends Error {
     this.name = "BuildkitError";
     this.code = code;
     this.hint = details.hint;
+    this.address = details.address;
     this.vertex = details.vertex;
     this.exitCode = details.exitCode;
   }

@@ -106,10 +106,14 @@ export async function explain(error: unknown, session: Session, status: StatusFo
   if (!isBuildkitError(error) || error.code === "aborted" || error.code === "connection-lost") return error;
   const failure = session.failure();
   if (failure !== undefined) {
-    if (isBuildkitError(failure)) return failure;
+    if (isBuildkitError(failure)) {
+      const { code, message, hint, cause } = failure;
+      return new BuildkitError(code, message, { hint, address: error.address, cause });
+    }
     const message = failure instanceof Error ? failure.message : String(failure);
     return new BuildkitError("session", `solve: this side failed: ${message}`, {
       hint: "The daemon did its part; see the cause.",
+      address: error.address,
       cause: failure,
     });
   }
@@ -119,6 +123,7 @@ export async function explain(error: unknown, session: Session, status: StatusFo
   if (vertex === undefined) return error;
   return new BuildkitError("solve-failed", error.message, {
     hint: "See the log of the failed vertex.",
+    address: error.address,
     vertex,
     exitCode: error.exitCode,
     cause: error.cause,

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { BuildkitError } from "./error.ts";
 import { translateError } from "./translate.ts";
 
-const context = { signal: undefined, lost: undefined };
+const context = { address: "unix:///daemon.sock", signal: undefined, lost: undefined };
 
 function grpcError(message: string, code: Code, details: Readonly<Record<string, unknown>> = {}): ConnectError {
   const error = new ConnectError(message, code);
@@ -64,9 +64,11 @@ describe("translateError", () => {
   it("prefers the signal's reason, then the end of the connection, to what the request says", () => {
     const lost = new BuildkitError("connection-lost", "gone", { hint: "." });
     const error = grpcError("stream closed", Code.Canceled);
-    expect(translateError(error, "x", { signal: undefined, lost })).toBe(lost);
-    expect(translateError(error, "x", { signal: AbortSignal.abort(), lost })).toMatchObject({ code: "aborted" });
+    expect(translateError(error, "x", { ...context, lost })).toBe(lost);
+    expect(translateError(error, "x", { ...context, signal: AbortSignal.abort(), lost })).toMatchObject({
+      code: "aborted",
+    });
     const reason = new BuildkitError("not-found", "the job is closed", { hint: "." });
-    expect(translateError(error, "x", { signal: AbortSignal.abort(reason), lost })).toBe(reason);
+    expect(translateError(error, "x", { ...context, signal: AbortSignal.abort(reason), lost })).toBe(reason);
   });
 });

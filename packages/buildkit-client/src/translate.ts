@@ -16,20 +16,23 @@ export function translateError(error: unknown, what: string, context: ErrorConte
   if (context.lost !== undefined) return context.lost;
   const failure = ConnectError.from(error);
   const message = `${what}: ${failure.rawMessage}`;
+  const { address } = context;
   const { vertex, exitCode } = describeFailure(failure);
   if (vertex !== undefined || exitCode !== undefined) {
     return new BuildkitError("solve-failed", message, {
       hint: "See the log of the failed vertex.",
+      address,
       vertex,
       exitCode,
       cause: error,
     });
   }
   const [code, hint] = classify(failure);
-  return new BuildkitError(code, message, { hint, cause: error });
+  return new BuildkitError(code, message, { hint, address, cause: error });
 }
 
 export interface ErrorContext {
+  readonly address: string;
   readonly signal: AbortSignal | undefined;
   readonly lost: BuildkitError | undefined;
 }

@@ -18,15 +18,19 @@ export function translated(error: unknown, doing: string, code: ErrorCode = "eng
     // What this side could not take says more by itself: a full disk, a sink that was told to stop.
     if (error.code === "session" && isMelangeError(error.cause)) return error.cause;
     if (refusedToRun(error)) return stateGone();
-    return new MelangeError(code, `${doing}: ${withoutScripts(error.message)}`, {
-      hint: hintOf(error.message) ?? error.hint,
-      cause: error,
-    });
+    const said = withoutScripts(error.message);
+    if (error.address !== undefined && diskFull.test(said)) {
+      return new MelangeError(code, `${doing}: the disk of the daemon at ${error.address} is full: ${said}`, {
+        hint: freeSpace,
+        cause: error,
+      });
+    }
+    return new MelangeError(code, `${doing}: ${said}`, { hint: hintOf(said) ?? error.hint, cause: error });
   }
   if (isOciError(error)) return new MelangeError(code, error.message, { hint: error.hint, cause: error });
   const reason = error instanceof Error ? error.message : String(error);
   return new MelangeError(code, `${doing}: ${reason}`, {
-    hint: hintOf(reason) ?? "See the daemon's log.",
+    hint: hintOf(reason) ?? (diskFull.test(reason) ? "Free space where that was written." : "See the daemon's log."),
     cause: error,
   });
 }
@@ -38,11 +42,10 @@ function withoutScripts(message: string): string {
     .replace(/executor failed running \[\/bin\/sh -c .*\]: /s, "");
 }
 
+const diskFull = /no space left on device|disk quota exceeded/i;
+const freeSpace = "Free space there, as with buildctl prune.";
+
 const hints: readonly (readonly [RegExp, string])[] = [
-  [
-    /no space left on device|disk quota exceeded/i,
-    "The daemon's disk is full: free space there, as with buildctl prune.",
-  ],
   [/network bridge not found/, "This Docker daemon has no network for steps: build with --no-network."],
   [/argument list too long/i, "A step's script must stay under 128 KiB."],
   [/no such file or directory.*\/bin\/sh|\/bin\/sh.*no such file or directory/, "The base needs /bin/sh."],
@@ -89,11 +92,8 @@ export function missingTools(): MelangeError {
   );
 }
 
-export function noRoom(): MelangeError {
-  return engineError(
-    "the daemon could not keep what a step left: its disk is full",
-    "Free space there, as with buildctl prune.",
-  );
+export function noRoom(address: string): MelangeError {
+  return engineError(`the daemon at ${address} could not keep what a step left: its disk is full`, freeSpace);
 }
 
 export function throwIfAborted(signal: AbortSignal): void {

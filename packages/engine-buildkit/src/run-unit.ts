@@ -120,7 +120,7 @@ async function attemptUnit(
     if (refusedToRun(error)) return { outcome: "refused" };
     if (!isBuildkitError(error) || error.exitCode === undefined || runs.length === 0) throw translated(error, doing);
     if (error.exitCode === refusals.missingTools) throw missingTools();
-    if (error.exitCode === refusals.noRoom) throw noRoom();
+    if (error.exitCode === refusals.noRoom) throw noRoom(client.address);
     const why =
       error.exitCode === sigkill ? "the process that ran the step was killed with it" : "the daemon had no room for it";
     return killed(error.exitCode, "exit", why);

@@ -41,8 +41,9 @@ start() {
   exec "$@"
 }
 
-# Ends every process but this one and those that copy the output.
+# Ends every process but this one and those that copy the output. held: one is not ours to end.
 sweep() {
+  held=
   while :; do
     left=
     for process in /proc/[0-9]*; do
@@ -50,7 +51,7 @@ sweep() {
       case $process in $$ | $out | $err) continue ;; esac
       read -r stat 2>/dev/null </proc/$process/stat || continue
       case \${stat##*) } in Z* | X*) continue ;; esac
-      kill -KILL $process 2>/dev/null && left=1
+      if kill -KILL $process 2>/dev/null; then left=1; else held=1; fi
     done
     [ -n "$left" ] || return
   done
@@ -96,8 +97,8 @@ memory_kills
 if [ $code = 137 ] && [ "$kills" -gt "$kills_before" ]; then reason=oom; fi
 sweep
 exec >/dev/null 2>&1
-# What could not be ended may hold the output open.
-{ sleep 5; kill -KILL $out $err; } &
+# It may hold the output open, too.
+if [ -n "$held" ]; then { sleep 5; kill -KILL $out $err; } & fi
 wait $out
 wait $err
 echo "$run $step $code $reason" >$status/result && exit 0

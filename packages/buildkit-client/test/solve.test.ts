@@ -87,7 +87,9 @@ describe.each(daemons)("a solve on $name", (daemon) => {
         asked.push(id);
         return "hush";
       };
-      await client.solve(definition, { serve: { ...root.serve, secrets } });
+      // What an open job made, nobody who uses the same daemon can prune.
+      await using job = client.job({ serve: { ...root.serve, secrets } });
+      await job.solve(definition);
       await client.solve(definition, { serve: { ...root.serve, secrets } });
       expect(asked).toEqual(["s"]);
       const other = define(run(root.node, `: ${nonce()}`, ["s"]));

@@ -12,7 +12,7 @@ import type { CaptureRecord } from "./record.ts";
 const shells = [
   { name: "dash", argv: ["/usr/bin/dash"] },
   { name: "bash", argv: ["/usr/bin/bash", "--posix"] },
-  { name: "busybox", argv: ["/usr/bin/busybox", "sh"] },
+  { name: "busybox", argv: [join(process.env.MELANGE2_TEST_BUSYBOX_DIR ?? "/usr", "bin/busybox"), "sh"] },
 ].filter(({ argv: [program = ""] }) => existsSync(program));
 
 const root = mkdtempSync(join(tmpdir(), "melange2-rerun-"));

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Environment } from "@melange2/core";
 import { layerFromEntries, tarHeader } from "@melange2/oci";
 
-export const busyboxPath = "/bin/busybox";
-export const hasBusybox = existsSync(busyboxPath);
+const busyboxRoot = process.env.MELANGE2_TEST_BUSYBOX_DIR;
+export const hasBusybox = busyboxRoot !== undefined;
 
 const applets =
   "sh ash cat chgrp chmod chown cp cut date dd echo env false find grep head id kill ln ls mkdir mkfifo mknod mount mv nc ping printf ps pwd readlink rm rmdir sed seq setsid sleep sort stat su sync tail test touch tr true umount uname wc wget which xargs yes hostname ip ifconfig tty stty getopt unshare nsenter chroot setpriv ulimit".split(
@@ -12,7 +13,8 @@ const applets =
 
 /** A base of one static program. */
 export function busyboxEnvironment(extra: readonly Parameters<typeof tarHeader>[0][] = []): Environment {
-  const body = readFileSync(busyboxPath);
+  if (busyboxRoot === undefined) throw new Error("MELANGE2_TEST_BUSYBOX_DIR is not set");
+  const body = readFileSync(join(busyboxRoot, "bin/busybox"));
   const folder = (name: string, mode = 0o755) => ({ header: tarHeader({ name, type: "directory", mode }) });
   const text = (name: string, content: string) => ({
     header: tarHeader({ name, type: "file", size: Buffer.byteLength(content) }),

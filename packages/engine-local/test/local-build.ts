@@ -21,7 +21,7 @@ export function context(stateDirectory: string) {
 
 /** Why sandboxes cannot be tested here; undefined: they can. */
 export async function whyNot(): Promise<string | undefined> {
-  if (!hasBusybox) return "busybox-static is not installed";
+  if (!hasBusybox) return "MELANGE2_TEST_BUSYBOX_DIR is not set";
   const findings = await localEngine(context(tmpdir())).check({ signal: never });
   return findings.find(({ severity }) => severity === "error")?.message;
 }

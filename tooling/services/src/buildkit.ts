@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { isRoot, run, unpackedPackage } from "@melange2-tooling/machine";
 import { createAuthority } from "./certificates.ts";
 import { startDaemon } from "./daemon.ts";
@@ -17,7 +17,7 @@ const commands = ["buildkitd", "buildctl"].map((name) => `github.com/moby/buildk
 export async function startBuildkit(folder: string, { megabytes }: { megabytes?: number } = {}): Promise<Started> {
   if (!isRoot()) throw new Error("buildkitd needs root");
   const bin = await goPrograms("buildkit-0.32.2", moduleFolder, commands);
-  const runc = join(await unpackedPackage("runc"), "usr/sbin/runc");
+  const runc = join(await unpackedPackage("runc"), "usr/sbin");
   const authority = await createAuthority(join(folder, "certificates"));
   const server = await authority.issue("buildkitd");
   const client = await authority.issue("client");
@@ -30,7 +30,7 @@ export async function startBuildkit(folder: string, { megabytes }: { megabytes?:
     ...["--config", "/dev/null", "--root", join(folder, "root")],
     ...["--addr", socket, "--addr", tcp],
     ...["--tlscacert", authority.certificate, "--tlscert", server.certificate, "--tlskey", server.key],
-    ...["--containerd-worker=false", "--oci-worker-binary", runc, "--oci-worker-net", "host"],
+    ...["--containerd-worker=false", "--oci-worker-net", "host"],
   ];
   const small = megabytes === undefined ? "" : `mount -t tmpfs -o size=${megabytes}m tmpfs '${join(folder, "root")}';`;
   const enter = `mount -t proc proc /proc; mount -t tmpfs tmpfs /run; ${small} exec "$@"`;
@@ -39,6 +39,8 @@ export async function startBuildkit(folder: string, { megabytes }: { megabytes?:
     folder,
     namespaces: true,
     argv: ["sh", "-euc", enter, "sh", ...argv],
+    // Without a runc on PATH it has no worker, whatever --oci-worker-binary names.
+    env: { PATH: [runc, process.env.PATH].join(delimiter) },
     ready: () =>
       run([buildctl, "--addr", socket, "debug", "workers"]).then(
         () => true,

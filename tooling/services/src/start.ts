@@ -19,7 +19,8 @@ export interface Services {
  * what the environment names already is taken as it is and not started.
  */
 export async function start(names: readonly ProvisionName[]): Promise<Services> {
-  if (names.length === 0) return { env: {}, missing: new Map(), stop: async () => {} };
+  const wanted = names.filter((name) => !given(provisions[name]));
+  if (wanted.length === 0) return { env: {}, missing: new Map(), stop: async () => {} };
   const env: Record<string, string> = {};
   const missing = new Map<ProvisionName, string>();
   const stops: NonNullable<Started["stop"]>[] = [];
@@ -30,7 +31,6 @@ export async function start(names: readonly ProvisionName[]): Promise<Services> 
   };
   const begin = async (name: ProvisionName): Promise<void> => {
     const provision: Provision = provisions[name];
-    if (provision.variables.every((variable) => process.env[variable])) return;
     if (provision.full && process.env.MELANGE2_TEST_FULL !== "1") {
       missing.set(name, onlyInFullRuns);
       return;
@@ -43,6 +43,8 @@ export async function start(names: readonly ProvisionName[]): Promise<Services> 
       missing.set(name, error instanceof Error ? error.message : String(error));
     }
   };
-  await Promise.all(names.map(begin));
+  await Promise.all(wanted.map(begin));
   return { env, missing, stop };
 }
+
+const given = ({ variables }: Provision): boolean => variables.every((variable) => process.env[variable]);

@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -53,10 +53,15 @@ test("a killed owner takes its services along, and the next start removes its da
   await once(owner, "exit");
   while (await answers(address)) await pause(10);
   expect(runFolders(owner.pid)).toHaveLength(1);
+  const { owner: next } = await startInProcess();
+  expect(runFolders(owner.pid)).toEqual([]);
+  next.kill("SIGTERM");
+  await once(next, "exit");
+});
+
+test("what the environment names already is not started", async (context) => {
+  provided(context, variable);
   const services = await start(["registry"]);
   await services.stop();
-  // The shared registry is set in the environment, so that this start had none of its own to make.
   expect(services.env).toEqual({});
-  expect(runFolders(owner.pid)).toEqual([]);
-  expect(existsSync(join(cacheFolder(), "run"))).toBe(true);
 });

@@ -3,7 +3,6 @@ import { setTimeout as pause } from "node:timers/promises";
 import { isBuildkitError } from "@melange2/buildkit-client";
 import type { RunOptions, RunResult, Unit } from "@melange2/core";
 import type { BuildSpace } from "./build-space.ts";
-import type { SolvedState } from "./building-job.ts";
 import { pruneRecords } from "./daemon-records.ts";
 import { asBase } from "./flattened-state.ts";
 import {
@@ -16,10 +15,10 @@ import {
   throwIfAborted,
   translated,
 } from "./foreign-errors.ts";
-import { exitOf, parseUnitResult, type UnitResult } from "./run-result.ts";
+import { exitOf, parseUnitResult } from "./run-result.ts";
 import { type BuildkitSnapshot, snapshotOfRun } from "./snapshot.ts";
 import { stopUnit } from "./stop-unit.ts";
-import { statusFolder, type UnitOp, unitOp } from "./unit-op.ts";
+import { type UnitOp, unitOp } from "./unit-op.ts";
 import { unitOutput } from "./unit-output.ts";
 
 /** How often, and first how soon, something is tried again that another client's job may be in the way of. */
@@ -99,16 +98,17 @@ async function attemptUnit(
   options.signal.addEventListener("abort", stop, { once: true });
   try {
     const status = await job.solve(op.status, cancel.signal);
-    const result = await readResult(status, cancel.signal);
+    const result = parseUnitResult(await status.readDir(op.statusFolder, cancel.signal));
     const executed = runs.includes(result.run);
     const failed = result.exit.code !== 0;
     if (failed && !executed) return { outcome: "stale-failure" };
+    // Of an op's results the daemon keeps those that were asked for.
+    if (executed && !failed) job.hold(op.root);
     await Promise.all([
-      executed ? output.finish(status, cancel.signal) : undefined,
-      // Of an op's results the daemon keeps those that were asked for.
-      job.solve(op.root, cancel.signal),
+      executed ? output.finish({ status, folder: op.statusFolder, sizes: result.output }, cancel.signal) : undefined,
+      executed && !failed ? undefined : job.solve(op.root, cancel.signal),
     ]);
-    const run = { marker: op.marker, id: result.run, failed };
+    const run = { marker: op.marker, id: result.run, failed, statusFolder: op.statusFolder };
     const after = snapshotOfRun({ state: op.root, base: from.base, units: from.units + 1, run });
     if (!failed) return { outcome: "result", result: { ok: true, after, cached: !executed } };
     const atFailure = space.options.capture ? after : { unavailable: "the engine was opened without capture" };
@@ -135,10 +135,6 @@ async function attemptUnit(
 function killed(code: number, reason: "exit" | "interrupted", unavailable: string): Attempt {
   const exit = reason === "interrupted" ? ({ code, reason } as const) : exitOf(code);
   return { outcome: "result", result: { ok: false, step: 0, exit, atFailure: { unavailable } } };
-}
-
-async function readResult(status: SolvedState, signal: AbortSignal): Promise<UnitResult> {
-  return parseUnitResult(Buffer.from(await status.readFile(`${statusFolder}/result`, signal)).toString());
 }
 
 /** Our own job must be closed. False: it cannot be done while somebody else holds on to it. */

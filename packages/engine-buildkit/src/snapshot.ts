@@ -27,6 +27,8 @@ export interface UnitRun {
   /** Tells it from another execution of the same unit. */
   readonly id: string;
   readonly failed: boolean;
+  /** Where the wrapper's files are, in the state beside the one that the unit left. */
+  readonly statusFolder: string;
 }
 
 const brand = new WeakSet<Snapshot>();

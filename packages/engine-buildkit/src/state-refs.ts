@@ -8,11 +8,11 @@ import { pruneRecords, recordsOf } from "./daemon-records.ts";
 import { refusedToRun, throwIfAborted, translated } from "./foreign-errors.ts";
 import { neverRun } from "./permits.ts";
 import { parseUnitResult } from "./run-result.ts";
-import { type BaseFacts, type BuildkitSnapshot, baseSnapshot, snapshotOfRun } from "./snapshot.ts";
-import { startOf, statusFolder, statusOf } from "./unit-op.ts";
+import { type BaseFacts, type BuildkitSnapshot, baseSnapshot, snapshotOfRun, type UnitRun } from "./snapshot.ts";
+import { startOf, statusOf } from "./unit-op.ts";
 
 /** Version of what references hold. */
-const version = 1;
+const version = 2;
 
 /**
  * A reference holds the graph itself, so that its digests are the same whatever a later version of this program would make of the same
@@ -26,8 +26,12 @@ export function refOf(at: BuildkitSnapshot): StateRef {
     base: packed(at.base.state),
     baseName: at.base.name,
     layers: at.base.layers,
-    ...(at.run === undefined ? {} : { marker: at.run.marker, run: at.run.id, failed: at.run.failed }),
+    ...(at.run === undefined ? {} : runOf(at.run)),
   };
+}
+
+function runOf({ marker, id, failed, statusFolder }: UnitRun) {
+  return { marker, run: id, failed, statusFolder };
 }
 
 /** The state if the daemon still has the results of all its graph, and that of its last unit is of the same run. Runs nothing. */
@@ -61,8 +65,8 @@ async function lookFor(
     await job.solve(marshal(kept.state).bytes, { signal });
     if (kept.run === undefined) return "found";
     const status = await job.solve(marshal(statusOf(kept.state)).bytes, { signal });
-    const text = await job.readFile(status, `${statusFolder}/result`, { signal });
-    return parseUnitResult(Buffer.from(text).toString()).run === kept.run.id ? "found" : "gone";
+    const { run } = parseUnitResult(await job.readDir(status, kept.run.statusFolder, { signal }));
+    return run === kept.run.id ? "found" : "gone";
   } catch (error) {
     if (refusedToRun(error)) return "gone";
     // Whatever it is that the daemon has not, the state is not there.
@@ -106,7 +110,7 @@ function failureOf(ref: StateRef): string | undefined {
 }
 
 function parseRef(ref: StateRef): BuildkitSnapshot | undefined {
-  const { engine, graph, base: baseGraph, baseName, layers, marker, run, failed } = ref;
+  const { engine, graph, base: baseGraph, baseName, layers, marker, run, failed, statusFolder } = ref;
   if (engine !== "buildkit" || ref.version !== version) return undefined;
   if (
     typeof graph !== "string" ||
@@ -116,13 +120,14 @@ function parseRef(ref: StateRef): BuildkitSnapshot | undefined {
   )
     return undefined;
   const base: BaseFacts = { name: baseName, state: unpacked(baseGraph), layers };
-  if (typeof marker !== "string" || typeof run !== "string") return baseSnapshot(base);
+  if (marker === undefined) return baseSnapshot(base);
+  if (typeof marker !== "string" || typeof run !== "string" || typeof statusFolder !== "string") return undefined;
   const state = unpacked(graph);
   return snapshotOfRun({
     state,
     base,
     units: unitsOf(state, base.state),
-    run: { marker, id: run, failed: failed === true },
+    run: { marker, id: run, failed: failed === true, statusFolder },
   });
 }
 

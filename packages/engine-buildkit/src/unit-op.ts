@@ -12,8 +12,9 @@ export interface UnitOp {
   readonly name: string;
   /** What the unit leaves. */
   readonly root: State;
-  /** The wrapper's own result; its files are in {@link statusFolder}. */
+  /** The wrapper's own result; its files are in `statusFolder` there. */
   readonly status: State;
+  readonly statusFolder: string;
 }
 
 export interface UnitOpOptions {
@@ -24,8 +25,6 @@ export interface UnitOpOptions {
 
 const markerPrefix = "m2-";
 const stepSecretPrefix = "env.";
-/** Where the status mount's files are in its state. */
-export const statusFolder = "/status";
 const statusOutput = 1;
 
 export const wrapperPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -54,9 +53,8 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
   const key = JSON.stringify([from.vertex?.digest, wrapperScript, words, secrets, caches, user, network, others]);
   const hash = createHash("sha256").update(key).digest("hex").slice(0, 40);
   const marker = `${markerPrefix}${hash}${nonce === undefined ? "" : `.${nonce}`}`;
-  const own = folderOf("/status", user);
   const mounts: readonly Mount[] = [
-    { type: "bind", target: places.status, from: own, selector: statusFolder },
+    { type: "bind", target: places.status, ...(emptyFolder(user) ?? { from: scratch }) },
     { type: "secret", target: places.order, id: marker, mode: 0o444 },
     { type: "cache", target: places.stop, id: stopCache },
     ...secrets.map(
@@ -79,13 +77,18 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
     network: network ? "sandbox" : "none",
     mounts,
   });
-  return { marker, name, root: run.root, status: run.mount(places.status) };
+  return {
+    marker,
+    name,
+    root: run.root,
+    status: run.mount(places.status),
+    statusFolder: emptyFolder(user)?.selector ?? "/",
+  };
 }
 
 /** A folder that the daemon keeps under the source's name, a new one owned by its first user. */
 export function cacheMount({ source, target }: { source: string; target: string }, user: Step["user"]): CacheMount {
-  const owned = user.uid === 0 ? {} : { from: folderOf("/cache", user), selector: "/cache" };
-  return { type: "cache", target, id: `melange2:${source}`, ...owned };
+  return { type: "cache", target, id: `melange2:${source}`, ...emptyFolder(user) };
 }
 
 /** The cache mount that stop flags are raised in. */
@@ -128,9 +131,11 @@ function commandOf(step: Step): readonly string[] {
   return [...shell, withSecrets, "sh", ...step.secretEnv, "--", step.script];
 }
 
-/** A state with an empty folder of the user's own. */
-function folderOf(path: string, owner: Step["user"]): State {
-  return file(scratch, [{ type: "mkdir", path, mode: 0o700, owner, timestamp: 0n }]);
+/** For a mount that the user can write to: an empty folder of their own. undefined: root's is what a daemon makes by itself, in less time. */
+function emptyFolder(owner: Step["user"]): { readonly from: State; readonly selector: string } | undefined {
+  if (owner.uid === 0) return undefined;
+  const path = "/own";
+  return { from: file(scratch, [{ type: "mkdir", path, mode: 0o700, owner, timestamp: 0n }]), selector: path };
 }
 
 function firstOfTarget(mount: { target: string }, index: number, all: readonly { target: string }[]): boolean {

@@ -19,7 +19,8 @@ export const boundaryMark = "\u0001";
  * step follow its time limit in seconds (0: none), the number of words, and the words of its command.
  *
  * A step that fails is a result: its exit code goes to the status mount and the op succeeds, so that the daemon keeps what the step left.
- * Where that cannot be written the op fails with the step's code, and the daemon forgets what the step left. The output goes to the daemon's log, which clips it, and whole into the status mount. `result` there is one line: run, step, code, reason.
+ * Where that cannot be written the op fails with the step's code, and the daemon forgets what the step left. The output goes to the daemon's log, which clips it, and whole into the status mount. There, a file is named
+ * `result.RUN.STEP.CODE.REASON`: so a list of files tells all, and each request that a step does without is a share of its time.
  */
 export const wrapperScript = `
 status=${places.status}
@@ -101,7 +102,7 @@ exec >/dev/null 2>&1
 if [ -n "$held" ]; then { sleep 5; kill -KILL $out $err; } & fi
 wait $out
 wait $err
-echo "$run $step $code $reason" >$status/result && exit 0
+echo >"$status/result.$run.$step.$code.$reason" && exit 0
 [ $code != 0 ] || code=${refusals.noRoom}
 exit $code
 `;

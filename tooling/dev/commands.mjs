@@ -68,7 +68,7 @@ export const commands = {
     await install();
     await buildToRun("--filter=melange2");
     // npm moves to the root of the repository; relative paths are meant from where the user is.
-    await sh(["node", join(root, "apps/cli/bin/run.js"), ...args], { cwd: process.env.INIT_CWD ?? process.cwd() });
+    await sh([join(root, "apps/cli/bin/run.js"), ...args], { cwd: process.env.INIT_CWD ?? process.cwd() });
   },
 };
 

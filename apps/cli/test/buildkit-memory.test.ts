@@ -108,13 +108,14 @@ describe("the memory of a build on buildkitd stays below 300 MB", () => {
     }
   });
 
-  it("with a step's log of 100 MB, in lines or in one, shown or told to a program", async (test) => {
+  it("with a step's log of 100 MB, in lines long and short or in one, shown or told to a program", async (test) => {
     await using space = await prepare(test);
     const { tar } = await busyboxRoot();
     const lines =
       "yes 'a line of some length that goes to the log, again and again and again' | head -c 104857600; exit 7";
+    const short = "yes | head -c 104857600; exit 7";
     const line = "head -c 104857600 /dev/zero | tr '\\0' x; exit 7";
-    for (const [runs, ...flags] of [[lines], [lines, "--progress=rawjson"], [line]] as const) {
+    for (const [runs, ...flags] of [[lines], [lines, "--progress=rawjson"], [short], [line]] as const) {
       const { code, peak, said, end } = await space.build(tar, runs, ...flags);
       expect(code, end).toBe(1);
       expect(said).toBeGreaterThan(100 * megabyte);

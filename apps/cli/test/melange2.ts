@@ -57,7 +57,7 @@ export async function place(user?: string): Promise<Place> {
     const [first = "", ...rest] = [...become, ...argv];
     return spawn(first, rest, { cwd: directory, env: { ...env, ...extra } });
   };
-  const start: Place["start"] = (args, extra) => spawnHere([process.execPath, program, ...args], extra);
+  const start: Place["start"] = (args, extra) => spawnHere([program, ...args], extra);
   const run: Place["run"] = (args, { env: extra, input } = {}) => ended(start(args, extra), input);
 
   return {

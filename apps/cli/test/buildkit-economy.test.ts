@@ -141,12 +141,12 @@ describe.each(daemons)("a failed build, again, on $name", (daemon) => {
     expect(await runs()).toEqual({ large: 1, last: 4 });
   });
 
-  it("by two clients at once, has its whole log for both", async (test) => {
+  it("by two clients at once, has its whole log for both, and the good step has run once", async (test) => {
     root(test);
     if (daemon.scheme !== "") fullRun(test);
     await using here = await place();
     const env = onBuildkit(test, daemon);
-    const { build, word } = await counting(here, (await busyboxRoot()).tar, env);
+    const { build, runs, word } = await counting(here, (await busyboxRoot()).tar, env);
     await using there = await place();
     const other = await counting(there, (await busyboxRoot()).tar, env);
     await writeFile(join(there.directory, "r.yaml"), recipe(word, fails));
@@ -156,5 +156,6 @@ describe.each(daemons)("a failed build, again, on $name", (daemon) => {
       expect(stderr).toMatch(new RegExp(`^ *2\\| out of ${word}$`, "m"));
       expect(stderr).toMatch(new RegExp(`^ *2\\| more of ${word}$`, "m"));
     }
+    expect((await runs()).large).toBe(1);
   });
 });

@@ -1,11 +1,15 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { chown, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeOwnTree } from "@melange2-tooling/services";
 
 export const program = join(import.meta.dirname, "..", "bin", "run.js");
+
+/** What the program's first line gives Node; from there it would be the Node on PATH, which not every test has. */
+const nodeFlags = /^#!.* node (.*) --$/m.exec(readFileSync(program, "utf8"))?.[1]?.split(" ") ?? [];
 
 /** The architecture that packages have here. */
 export const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
@@ -57,7 +61,7 @@ export async function place(user?: string): Promise<Place> {
     const [first = "", ...rest] = [...become, ...argv];
     return spawn(first, rest, { cwd: directory, env: { ...env, ...extra } });
   };
-  const start: Place["start"] = (args, extra) => spawnHere([program, ...args], extra);
+  const start: Place["start"] = (args, extra) => spawnHere([process.execPath, ...nodeFlags, program, ...args], extra);
   const run: Place["run"] = (args, { env: extra, input } = {}) => ended(start(args, extra), input);
 
   return {

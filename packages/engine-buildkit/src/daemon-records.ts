@@ -10,11 +10,19 @@ export async function recordsOf(
   return records.filter(({ type }) => type === "regular");
 }
 
-/** Has the daemon forget them, with what was made of them. False: some job still holds one. */
-export async function pruneRecords(client: BuildkitClient, marker: string, signal: AbortSignal): Promise<boolean> {
-  const own = await recordsOf(client, marker, signal);
+/**
+ * Has the daemon forget them, with what was made of them. False: some job still holds one. From one listing, since a record's id changes when the
+ * last job lets go of it; and a prune that names none would take all that the daemon has.
+ */
+export async function pruneRecords(
+  client: Pick<BuildkitClient, "diskUsage" | "prune">,
+  marker: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const all = await client.diskUsage({ signal });
+  const own = all.filter(({ type, description }) => type === "regular" && description.includes(marker));
   if (own.length === 0) return true;
-  const records = withDescendants(own, await client.diskUsage({ signal }));
+  const records = withDescendants(own, all);
   const pruned = await client.prune({ filter: records.map(({ id }) => `id==${id}`), all: true, signal });
   const gone = new Set(pruned.map(({ id }) => id));
   return records.every(({ id }) => gone.has(id));

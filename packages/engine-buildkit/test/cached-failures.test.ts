@@ -76,6 +76,21 @@ describe.each(chosen)("failures in the cache of $name", ({ address = "" }) => {
       }
     });
 
+    test("two clients that fail at once, one after the other in the end, leave the daemon what it has besides", async () => {
+      for (let round = 0; round < 10; round++) {
+        const { mounts, script } = counted();
+        const fail = async () => {
+          await using build = await open();
+          const good = await build.run(build.start, script("good", "echo > /made"), { mounts });
+          await build.run(after(good), script("bad", "exit 7"), { mounts });
+          return build.session.keep(after(good), { signal: never });
+        };
+        const [ref] = await Promise.all([fail(), fail()]);
+        await using build = await open();
+        expect(await build.session.find(ref, { signal: never }), `in round ${round}`).toBeDefined();
+      }
+    });
+
     test("a kept state is not taken for what the same step left when it ran again", async () => {
       const { mounts, script } = counted();
       const failing = script("bad", "cat /proc/sys/kernel/random/uuid > /made; exit 7");

@@ -3,7 +3,7 @@ import { type ConnectOptions, openConnection } from "./connection.ts";
 import { isBuildkitError } from "./error.ts";
 import { Control, type UsageRecord as UsageMessage } from "./gen/control_pb.ts";
 import { type CallOptions, type Job, openJob } from "./job.ts";
-import { beginSolve, type SolveOptions, type SolveResult } from "./solve.ts";
+import { beginSolve, type Frontend, type SolveOptions, type SolveResult } from "./solve.ts";
 import { dateOf } from "./status.ts";
 import type { Transport } from "./transport/transport.ts";
 
@@ -66,6 +66,8 @@ export interface BuildkitClient extends AsyncDisposable {
    * runs. Resolves after the last status event.
    */
   solve(definition: Uint8Array, options?: SolveOptions): Promise<SolveResult>;
+  /** The same with the graph that a frontend makes, such as `dockerfile.v0` of what is served as `dockerfile` and `context`. */
+  build(frontend: Frontend, options?: SolveOptions): Promise<SolveResult>;
   /** Opens a build in steps. */
   job(options?: SolveOptions): Job;
   /** Ends all that still goes on. */
@@ -129,7 +131,8 @@ export async function connect(
         return pruned;
       });
     },
-    solve: async (definition, solveOptions = {}) => await beginSolve(connection, definition, solveOptions).result,
+    solve: async (definition, solveOptions = {}) => await beginSolve(connection, { definition }, solveOptions).result,
+    build: async (frontend, solveOptions = {}) => await beginSolve(connection, { frontend }, solveOptions).result,
     job: (solveOptions = {}) => openJob(connection, solveOptions),
     close: () => connection.close(),
     [Symbol.asyncDispose]: () => connection.close(),

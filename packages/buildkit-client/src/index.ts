@@ -25,7 +25,7 @@ export { layoutStore } from "./layout-store.ts";
 export type { BlobStore } from "./session/content.ts";
 export type { ByteSink } from "./session/file-send.ts";
 export type { Credentials, SecretValue, Served } from "./session/session.ts";
-export type { Export, SolveOptions, SolveResult } from "./solve.ts";
+export type { Export, Frontend, SolveOptions, SolveResult } from "./solve.ts";
 export type { StatusEvent, VertexLog, VertexStatus, VertexTransfer, VertexWarning } from "./status.ts";
 export { type CommandOptions, commandTransport } from "./transport/command.ts";
 export { dockerTransport } from "./transport/docker.ts";

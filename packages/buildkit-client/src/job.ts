@@ -76,7 +76,7 @@ export type GatewayCall = <T>(
 
 /** Opens a job. It waits in the daemon, and its session serves, until it is ended. */
 export function openJob(connection: Connection, options: SolveOptions): Job {
-  const running = beginSolve(connection, undefined, options);
+  const running = beginSolve(connection, {}, options);
   const bridge = connection.client(LLBBridge);
   const headers = { "buildkit-controlapi-buildid": running.ref };
   // Calls to a job that failed to begin would wait for it; its own error is the one to tell.

@@ -27,6 +27,14 @@ export type Export =
       readonly attributes?: Readonly<Record<string, string>>;
     };
 
+/** Makes the graph in the daemon. */
+export interface Frontend {
+  /** `dockerfile.v0`, which every daemon has, or `gateway.v0` with the attribute `source` for one that is an image. */
+  readonly name: string;
+  /** `filename`, `target`, `build-arg:NAME` and so on: each frontend's own. */
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
 export interface SolveOptions {
   /** What this solve may take from this process; nothing by default. */
   readonly serve?: Served;
@@ -58,10 +66,10 @@ export interface RunningSolve {
   readonly session: Session;
 }
 
-/** Begins a solve of `definition`, or without one a job that waits for its gateway calls. */
+/** Begins a solve of a definition or of what a frontend makes; of neither, a job that waits for its gateway calls. */
 export function beginSolve(
   connection: Connection,
-  definition: Uint8Array | undefined,
+  { definition, frontend }: { readonly definition?: Uint8Array; readonly frontend?: Frontend },
   options: SolveOptions,
 ): RunningSolve {
   if (definition !== undefined) checkDefinition(definition);
@@ -80,6 +88,7 @@ export function beginSolve(
     Exporters: exports.map(({ type, attributes }) => ({ Type: type, Attrs: { ...attributes } })),
     ...deprecatedExporter(exports),
     ...(definition === undefined ? {} : { Definition: definition }),
+    ...(frontend === undefined ? {} : { Frontend: frontend.name, FrontendAttrs: { ...frontend.attributes } }),
   };
   const solving = connection.call("solve", options.signal, () => control.solve(request, callOptions));
   const status = followStatus(control, ref, options.onStatus);

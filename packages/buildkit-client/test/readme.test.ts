@@ -37,6 +37,16 @@ describe("README", () => {
         status: 3,
         stderr: expect.stringContaining("hello you\n"),
       });
+      writeFileSync(join(root.directory, ".dockerignore"), "left-out\n");
+      for (const name of ["left-out", "taken"]) writeFileSync(join(root.directory, name), name);
+      writeFileSync(join(root.directory, "Dockerfile"), "FROM scratch\nARG NAME\nCOPY . /of-$NAME\n");
+      sample("dockerfile.ts");
+      expect(readdirSync(join(directory, "built/of-you")).sort()).toEqual([
+        ".dockerignore",
+        "Dockerfile",
+        "bin",
+        "taken",
+      ]);
       expect(sample("prune.ts")).toMatch(/\d+ bytes gone\n$/);
     } finally {
       rmSync(directory, { recursive: true, force: true });

@@ -2,7 +2,14 @@ import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BuildkitClient, type BuildkitError, type ByteSink, connect, type StatusEvent } from "../src/index.ts";
+import {
+  type BuildkitClient,
+  type BuildkitError,
+  type ByteSink,
+  connect,
+  type StatusEvent,
+  type TreeEntry,
+} from "../src/index.ts";
 import { createRoot, daemons, nonce } from "./daemons.ts";
 import { copyOf, define, mkfile, run, source } from "./graph.ts";
 import { isRunning, until } from "./processes.ts";
@@ -101,11 +108,30 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       const elsewhere = define(copyOf(source("local://etc", { "local.unique": nonce() })));
       const error = await failure(client.solve(elsewhere, { serve: root.serve }));
       expect(error.message).toContain('no directory is served as "etc"');
-      const pattern = define(
-        copyOf(source("local://root", { "local.includepattern": '["bin"]', "local.unique": nonce() })),
-      );
-      const refused = await failure(client.solve(pattern, { serve: root.serve }));
-      expect(refused.message).toContain("is served whole");
+    });
+
+    it("has a frontend make the graph", async () => {
+      const sink = memorySink();
+      const [word, entry] = [nonce(), { mode: 0o644, uid: 0, gid: 0, mtime: 0n }];
+      const bytes = Buffer.from(`FROM scratch\nCOPY ${word} /copied\n`);
+      const file = (path: string, content: Buffer): TreeEntry => ({
+        ...entry,
+        path,
+        type: "file",
+        size: content.length,
+        open: async function* () {
+          yield content;
+        },
+      });
+      const trees = {
+        dockerfile: { entries: () => [file("Dockerfile", bytes)] },
+        context: { entries: () => [file(word, Buffer.from(word)), file("other", bytes)] },
+      };
+      await client.build({ name: "dockerfile.v0" }, { serve: { trees }, exports: [{ type: "tar", sink }] });
+      expect(execFileSync("tar", ["-xOf", "-"], { input: sink.bytes() }).toString()).toBe(word);
+      const serve = { trees: { ...trees, dockerfile: { entries: () => [file("Dockerfile", Buffer.from("FROM"))] } } };
+      const error = await failure(client.build({ name: "dockerfile.v0" }, { serve }));
+      expect(error.message).toMatch(/FROM requires either one or three arguments/);
     });
 
     it("streams an archive to a sink, which is closed only when all of it is there", async () => {

@@ -5,19 +5,21 @@ import type { FileSync } from "../gen/filesync_pb.ts";
 import { type Packet, Packet_PacketType, PacketSchema } from "../gen/fsutil_pb.ts";
 import { createQueue } from "../queue.ts";
 import { inWireOrder, type Tree, type TreeEntry } from "../tree/entry.ts";
+import { type Selection, selectEntries } from "../tree/selection.ts";
 import { statOf } from "../tree/stat.ts";
+import { type SentHeader, sentHeaders } from "./sent-headers.ts";
 import type { Report } from "./session.ts";
 
 const chunkBytes = 32 * 1024;
 
-/** Sends the registered trees, each whole. */
+/** Sends the registered trees, or what is asked for of them. */
 export function serveTrees(trees: Readonly<Record<string, Tree>>, report: Report): ServiceImpl<typeof FileSync> {
   return {
     // A refusal is remembered here: a daemon may tell of it only that the call was cancelled.
-    diffCopy: (packets, { signal, requestHeader }) =>
+    diffCopy: (packets, { signal, requestHeader, values }) =>
       report.stream(
         signal,
-        send(() => treeFor(trees, requestHeader), packets),
+        send(() => entriesFor(treeFor(trees, requestHeader), selectionOf(values.get(sentHeaders))), packets),
       ),
   };
 }
@@ -25,20 +27,31 @@ export function serveTrees(trees: Readonly<Record<string, Tree>>, report: Report
 function treeFor(trees: Readonly<Record<string, Tree>>, asked: Headers): Tree {
   const name = asked.get("dir-name") ?? "";
   const tree = Object.hasOwn(trees, name) ? trees[name] : undefined;
-  if (tree === undefined) {
-    throw new BuildkitError("session", `no directory is served as "${name}"`, {
-      hint: "Register a tree of this name with the solve.",
-    });
-  }
-  const filter = ["include-patterns", "exclude-patterns", "followpaths"].find((header) => asked.has(header));
-  if (filter === undefined) return tree;
-  throw new BuildkitError("session", `"${name}" is served whole: ${filter} cannot be asked for`, {
-    hint: "Leave things out where the tree is registered.",
+  if (tree !== undefined) return tree;
+  throw new BuildkitError("session", `no directory is served as "${name}"`, {
+    hint: "Register a tree of this name with the solve.",
   });
 }
 
-async function* send(tree: () => Tree, packets: AsyncIterable<Packet>): AsyncGenerator<Packet> {
-  const entries: readonly TreeEntry[] = inWireOrder(await Array.fromAsync(tree().entries()));
+async function entriesFor(tree: Tree, selection: Selection): Promise<readonly TreeEntry[]> {
+  return selectEntries(inWireOrder(await Array.fromAsync(tree.entries())), selection);
+}
+
+/** What the graph's local source names, as the daemon passes it on. */
+function selectionOf(headers: readonly SentHeader[]): Selection {
+  const values = (name: string): readonly string[] => {
+    const sent = (header: string) => headers.flatMap(({ name, value }) => (name === header ? [value] : []));
+    const encoded = sent(`${name}-encoded`).includes("1");
+    return sent(name).map((value) => (encoded ? decodeURIComponent(value.replaceAll("+", " ")) : value));
+  };
+  return { include: values("include-patterns"), exclude: values("exclude-patterns"), follow: values("followpaths") };
+}
+
+async function* send(
+  offered: () => Promise<readonly TreeEntry[]>,
+  packets: AsyncIterable<Packet>,
+): AsyncGenerator<Packet> {
+  const entries = await offered();
   const requests = createQueue<number>();
   let failure: unknown;
   // The daemon asks for files while it is still being told what there is.

@@ -12,6 +12,7 @@ import type { Tree } from "../tree/entry.ts";
 import { type BlobStore, serveStores } from "./content.ts";
 import { type ByteSink, serveDestination, serveSinks } from "./file-send.ts";
 import { serveTrees } from "./file-sync.ts";
+import { valuesFor } from "./sent-headers.ts";
 import { openTunnel } from "./tunnel.ts";
 
 /** What a solve may take from this process. What is not in here cannot be had. */
@@ -80,7 +81,7 @@ export function openSession(connection: Connection, served: Served, received: Re
       return;
     }
     try {
-      const reply = await handler(universalRequestFromNodeRequest(request, response, undefined, undefined));
+      const reply = await handler(universalRequestFromNodeRequest(request, response, undefined, valuesFor(request)));
       if (!request.stream.destroyed) await universalResponseToNodeResponse(reply, response);
     } catch {
       // Handlers report their own failures; what is left is a call that the daemon cut off.

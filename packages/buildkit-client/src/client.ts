@@ -1,6 +1,6 @@
 import { type AddressOptions, parseAddress } from "./address.ts";
 import { type ConnectOptions, openConnection } from "./connection.ts";
-import { isBuildkitError } from "./error.ts";
+import { BuildkitError, isBuildkitError } from "./error.ts";
 import { Control, type UsageRecord as UsageMessage } from "./gen/control_pb.ts";
 import { type CallOptions, type Job, openJob } from "./job.ts";
 import { beginSolve, type Frontend, type SolveOptions, type SolveResult } from "./solve.ts";
@@ -59,7 +59,7 @@ export interface BuildkitClient extends AsyncDisposable {
   info(options?: CallOptions): Promise<DaemonInfo | undefined>;
   workers(options?: CallOptions): Promise<readonly Worker[]>;
   diskUsage(options?: FilterOptions): Promise<readonly UsageRecord[]>;
-  /** What was deleted. Records that an open job holds are silently kept: compare. On Docker 20.10 only `id==` filters match. */
+  /** What was deleted; without a filter, all that can be. Records that an open job holds are silently kept: compare. On Docker 20.10 only `id==` filters match. */
   prune(options?: PruneOptions): Promise<readonly UsageRecord[]>;
   /**
    * Runs a graph, a serialized `pb.Definition`, and hands its result to the exports. Aborting the signal kills what
@@ -118,9 +118,14 @@ export async function connect(
       );
       return record.map(usageOf);
     },
-    prune({ filter = [], all = false, keepMilliseconds = 0, keepBytes = 0, signal } = {}) {
+    async prune({ filter, all = false, keepMilliseconds = 0, keepBytes = 0, signal } = {}) {
+      if (filter?.length === 0) {
+        throw new BuildkitError("request", "prune: the list of filters is empty, which daemons take for everything", {
+          hint: "Leave the filter out to prune everything.",
+        });
+      }
       const request = {
-        filter: [...filter],
+        filter: [...(filter ?? [])],
         all,
         keepDuration: BigInt(keepMilliseconds) * 1_000_000n,
         reservedSpace: BigInt(keepBytes),

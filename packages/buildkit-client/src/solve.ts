@@ -73,6 +73,9 @@ export function beginSolve(
   options: SolveOptions,
 ): RunningSolve {
   if (definition !== undefined) checkDefinition(definition);
+  if (frontend?.name === "") {
+    throw new BuildkitError("request", "build: the frontend has no name", { hint: "Every daemon has dockerfile.v0." });
+  }
   if (options.signal?.aborted === true) throw abortedError("solve", options.signal.reason);
   const exports = options.exports ?? [];
   const received = receivedBy(exports);

@@ -56,8 +56,14 @@ const cases: readonly Case[] = [
   { include: ["brackets\\[1\\]"] },
   { include: ["?rc/m*.?"] },
   { include: ["nothing"] },
+  { include: ["**.c"] },
+  { include: ["**n.c", "**ADME.md", "!**/deep/**"] },
+  { include: ["brackets[\\[]1[\\]]"] },
+  { include: ["src/lib", "!src", "!src/lib"], follow: ["Dockerfile"] },
   { include: ["linked"] },
   { exclude: ["node_modules"] },
+  { exclude: ["**.md", "**.c", "!src/**.c"] },
+  { exclude: Array.from({ length: 1000 }, (_, index) => `none-${index}`).concat("src") },
   { exclude: ["**/*.o", "docs"] },
   { exclude: ["docs", "!docs/deep/README.md"] },
   { exclude: ["*", "!src"] },
@@ -132,14 +138,18 @@ function graphOf({ include, exclude, follow }: Case): Uint8Array {
 }
 
 const names =
-  "src docs lib deep deeper README.md main.c again linked up chain current absolute node_modules x+y.z . a * ** *.c ?rc c* [sd]*".split(
+  "src docs lib deep deeper README.md main.c again linked up chain current absolute node_modules x+y.z . a * ** *.c **.c ?rc c* [sd]*".split(
     " ",
   );
 const below = (limit: number) => Math.floor(Math.random() * limit);
 const several = <T>(one: () => T): T[] => Array.from({ length: 1 + below(3) }, one);
 
 function anyCase(): Case {
-  const path = () => several(() => names[below(names.length)]).join("/") + (below(8) === 0 ? "/" : "");
+  // Of `a/*/**` alone Docker sends nothing, since it takes that for `a` where it looks for what to enter.
+  const path = () =>
+    several(() => names[below(names.length)])
+      .join("/")
+      .replaceAll(/(?<!\*)\*\/\*\*/g, "**") + (below(8) === 0 ? "/" : "");
   const pattern = () => (below(4) === 0 ? "!" : "") + path();
   return {
     ...(below(2) === 0 ? {} : { include: several(pattern) }),

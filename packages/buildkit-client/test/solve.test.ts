@@ -254,6 +254,20 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       expect((await client.diskUsage()).some(({ description }) => description.includes(word))).toBe(false);
     });
 
+    it("refuses what a daemon would take for everything, or wait for without end", async () => {
+      expect((await failure(client.prune({ filter: [], all: true }))).message).toContain(
+        "the list of filters is empty",
+      );
+      expect((await failure(client.build({ name: "" }))).message).toContain("the frontend has no name");
+    });
+
+    it("tells of a pattern that is none", async () => {
+      const graph = define(
+        copyOf(source("local://root", { "local.includepattern": '["[abc"]', "local.unique": nonce() })),
+      );
+      expect((await failure(client.solve(graph, { serve: root.serve }))).message).toContain('"[abc" is no pattern');
+    });
+
     it("keeps solves on one connection apart", async () => {
       const words = [nonce(), nonce(), nonce()];
       const logs = await Promise.all(

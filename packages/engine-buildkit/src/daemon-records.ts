@@ -1,26 +1,45 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { BuildkitClient, UsageRecord } from "@melange2/buildkit-client";
+import { throwIfAborted, translated } from "./foreign-errors.ts";
+
+type Records = Pick<BuildkitClient, "diskUsage" | "prune">;
 
 /** The daemon's records of what ops with this marker left. */
-export async function recordsOf(
-  client: BuildkitClient,
-  marker: string,
-  signal: AbortSignal,
-): Promise<readonly UsageRecord[]> {
-  const records = await client.diskUsage({ filter: [`description~=${marker}`], signal });
-  return records.filter(({ type }) => type === "regular");
+export async function recordsOf(client: Records, marker: string, signal: AbortSignal): Promise<readonly UsageRecord[]> {
+  return ownRecords(await client.diskUsage({ filter: [`description~=${marker}`], signal }), marker);
+}
+
+/** A record tells the words of its op; the marker is one of them and never the last, and one with a nonce begins with another. */
+function ownRecords(records: readonly UsageRecord[], marker: string): readonly UsageRecord[] {
+  return records.filter(({ type, description }) => type === "regular" && description.includes(` ${marker} `));
+}
+
+/** How often, and first how soon, it is tried again: a daemon lets go of what a job held a moment after the job has ended. */
+const patience = { tries: 5, firstMs: 50 };
+
+/**
+ * Has the daemon forget what ops with this marker left, with what was made of it. False: somebody's job holds on to it. Rejects with a
+ * MelangeError.
+ */
+export async function forget(client: Records, marker: string, signal: AbortSignal): Promise<boolean> {
+  for (let tried = 0; tried < patience.tries; tried++) {
+    const gone = await pruneRecords(client, marker, signal).catch((error: unknown) => {
+      throw translated(error, "forgetting what a step left");
+    });
+    if (gone) return true;
+    throwIfAborted(signal);
+    await pause(patience.firstMs * 2 ** tried);
+  }
+  return false;
 }
 
 /**
- * Has the daemon forget them, with what was made of them. False: some job still holds one. From one listing, since a record's id changes when the
- * last job lets go of it; and a prune that names none would take all that the daemon has.
+ * False: some of it is still held. From one listing, since a record's id changes when the last job lets go of it; and a prune that names
+ * none would take all that the daemon has.
  */
-export async function pruneRecords(
-  client: Pick<BuildkitClient, "diskUsage" | "prune">,
-  marker: string,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function pruneRecords(client: Records, marker: string, signal: AbortSignal): Promise<boolean> {
   const all = await client.diskUsage({ signal });
-  const own = all.filter(({ type, description }) => type === "regular" && description.includes(marker));
+  const own = ownRecords(all, marker);
   if (own.length === 0) return true;
   const records = withDescendants(own, all);
   const pruned = await client.prune({ filter: records.map(({ id }) => `id==${id}`), all: true, signal });

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { BuildkitClient } from "@melange2/buildkit-client";
 import type { DebugImage, Environment, ImageSpec, Layer, LocalImage } from "@melange2/core";
 import { image } from "@melange2/llb";
@@ -75,11 +76,13 @@ function dockerImage(
 
   async function open(signal: AbortSignal): Promise<LocalImage> {
     try {
-      const id = await make([], signal);
+      // By a name of its own, others who make the same image meanwhile neither lose it nor keep this one.
+      const name = `melange2.invalid/export:${randomUUID()}`;
+      const id = await make([name], signal);
       try {
         return await spoolImage(spool, spec, docker.save(id, signal));
       } finally {
-        await removeUnnamed(docker, id);
+        await docker.remove(name, new AbortController().signal).catch(() => {});
       }
     } catch (error) {
       throw translated(error, "taking the image from the Docker daemon");
@@ -105,11 +108,4 @@ function dockerImage(
     },
     open: ({ signal }) => open(signal),
   };
-}
-
-/** An image that the user has as well, by a name of theirs, stays. */
-async function removeUnnamed(docker: DockerApi, id: string): Promise<void> {
-  const { signal } = new AbortController();
-  const found = await docker.image(id, signal).catch(() => undefined);
-  if (found !== undefined && found.names.length === 0) await docker.remove(id, signal).catch(() => {});
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { isBuildkitError } from "@melange2/buildkit-client";
 import type { RunOptions, RunResult, Unit } from "@melange2/core";
 import type { BuildSpace } from "./build-space.ts";
-import { pruneRecords } from "./daemon-records.ts";
+import { forget } from "./daemon-records.ts";
 import { asBase } from "./flattened-state.ts";
 import {
   engineError,
@@ -21,7 +21,7 @@ import { stopUnit } from "./stop-unit.ts";
 import { type UnitOp, unitOp } from "./unit-op.ts";
 import { unitOutput } from "./unit-output.ts";
 
-/** How often, and first how soon, something is tried again that another client's job may be in the way of. */
+/** How often, and first how soon, a step is tried again that another client's job is in the way of. */
 const patience = { tries: 5, firstMs: 50 };
 /** How long a wrapper that was told to stop may take before its container is killed. */
 const stopMs = 8_000;
@@ -51,7 +51,7 @@ export async function runUnit(
       // Another client is looking at this step without making it, and its answer holds for everybody until it is done.
       if (++refused === patience.tries) throw stateGone();
       await pause(patience.firstMs * 2 ** refused);
-    } else if (!(await forget(space, op.marker, signal))) {
+    } else if (!(await forget(space.client, op.marker, signal))) {
       // Another client holds the failed result. Ours is made beside it.
       op = unitOp(from.state, unit, { network, nonce: randomBytes(8).toString("hex") });
     }
@@ -135,15 +135,6 @@ async function attemptUnit(
 function killed(code: number, reason: "exit" | "interrupted", unavailable: string): Attempt {
   const exit = reason === "interrupted" ? ({ code, reason } as const) : exitOf(code);
   return { outcome: "result", result: { ok: false, step: 0, exit, atFailure: { unavailable } } };
-}
-
-/** Our own job must be closed. False: it cannot be done while somebody else holds on to it. */
-async function forget({ client }: BuildSpace, marker: string, signal: AbortSignal): Promise<boolean> {
-  for (let tried = 0; tried < patience.tries; tried++) {
-    if (await pruneRecords(client, marker, signal)) return true;
-    await pause(patience.firstMs * 2 ** tried);
-  }
-  return false;
 }
 
 function requireSecrets({ options }: BuildSpace, unit: Unit): void {

@@ -1,6 +1,6 @@
 import type { EngineSession } from "@melange2/core";
 import type { BuildSpace } from "./build-space.ts";
-import { pruneRecords } from "./daemon-records.ts";
+import { forget } from "./daemon-records.ts";
 import { enterState } from "./enter-state.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
 import { hostFolderNotices } from "./host-folders.ts";
@@ -46,7 +46,7 @@ export function createSession(space: BuildSpace): EngineSession {
       await job.close();
       // Whether they go or stay changes nothing but the daemon's disk.
       const never = new AbortController().signal;
-      for (const marker of space.ownRecords) await pruneRecords(client, marker, never).catch(() => {});
+      for (const marker of space.ownRecords) await forget(client, marker, never).catch(() => {});
       await client.close();
     },
   };

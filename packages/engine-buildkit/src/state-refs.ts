@@ -4,12 +4,12 @@ import { isBuildkitError } from "@melange2/buildkit-client";
 import type { StateRef } from "@melange2/core";
 import { marshal, type State, unmarshal } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
-import { pruneRecords, recordsOf } from "./daemon-records.ts";
+import { forget, recordsOf } from "./daemon-records.ts";
 import { refusedToRun, throwIfAborted, translated } from "./foreign-errors.ts";
 import { neverRun } from "./permits.ts";
 import { parseUnitResult } from "./run-result.ts";
 import { type BaseFacts, type BuildkitSnapshot, baseSnapshot, snapshotOfRun, type UnitRun } from "./snapshot.ts";
-import { startOf, statusOf } from "./unit-op.ts";
+import { isMarker, startOf, statusOf } from "./unit-op.ts";
 
 /** Version of what references hold. */
 const version = 2;
@@ -82,9 +82,7 @@ async function lookFor(
 export async function dropState(space: BuildSpace, ref: StateRef, signal: AbortSignal): Promise<void> {
   const marker = failureOf(ref);
   if (marker === undefined || (await findState(space, ref, signal)) === undefined) return;
-  await pruneRecords(space.client, marker, signal).catch((error: unknown) => {
-    throw translated(error, "dropping a kept state");
-  });
+  await forget(space.client, marker, signal);
 }
 
 /** Bytes of what failed units left. */
@@ -121,7 +119,8 @@ function parseRef(ref: StateRef): BuildkitSnapshot | undefined {
     return undefined;
   const base: BaseFacts = { name: baseName, state: unpacked(baseGraph), layers };
   if (marker === undefined) return baseSnapshot(base);
-  if (typeof marker !== "string" || typeof run !== "string" || typeof statusFolder !== "string") return undefined;
+  if (typeof marker !== "string" || !isMarker(marker) || typeof run !== "string" || typeof statusFolder !== "string")
+    return undefined;
   const state = unpacked(graph);
   return snapshotOfRun({
     state,

@@ -25,6 +25,10 @@ export interface UnitOpOptions {
 
 const markerPrefix = "m2-";
 const stepSecretPrefix = "env.";
+
+/** Whether it is what {@link unitOp} calls a unit. */
+export const isMarker = (text: string): boolean => /^m2-[0-9a-f]{40}(?:\.[\w.-]+)?$/.test(text);
+
 const statusOutput = 1;
 
 export const wrapperPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

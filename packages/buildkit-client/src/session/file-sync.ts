@@ -5,7 +5,7 @@ import type { FileSync } from "../gen/filesync_pb.ts";
 import { type Packet, Packet_PacketType, PacketSchema } from "../gen/fsutil_pb.ts";
 import { createQueue } from "../queue.ts";
 import { inWireOrder, type Tree, type TreeEntry } from "../tree/entry.ts";
-import { type Selection, selectEntries } from "../tree/selection.ts";
+import { selection } from "../tree/selection.ts";
 import { statOf } from "../tree/stat.ts";
 import { type SentHeader, sentHeaders } from "./sent-headers.ts";
 import type { Report } from "./session.ts";
@@ -16,35 +16,37 @@ const chunkBytes = 32 * 1024;
 export function serveTrees(trees: Readonly<Record<string, Tree>>, report: Report): ServiceImpl<typeof FileSync> {
   return {
     // A refusal is remembered here: a daemon may tell of it only that the call was cancelled.
-    diffCopy: (packets, { signal, requestHeader, values }) =>
+    diffCopy: (packets, { signal, values }) =>
       report.stream(
         signal,
-        send(() => entriesFor(treeFor(trees, requestHeader), selectionOf(values.get(sentHeaders))), packets),
+        send(() => entriesFor(trees, values.get(sentHeaders)), packets),
       ),
   };
 }
 
-function treeFor(trees: Readonly<Record<string, Tree>>, asked: Headers): Tree {
-  const name = asked.get("dir-name") ?? "";
-  const tree = Object.hasOwn(trees, name) ? trees[name] : undefined;
-  if (tree !== undefined) return tree;
-  throw new BuildkitError("session", `no directory is served as "${name}"`, {
-    hint: "Register a tree of this name with the solve.",
-  });
-}
-
-async function entriesFor(tree: Tree, selection: Selection): Promise<readonly TreeEntry[]> {
-  return selectEntries(inWireOrder(await Array.fromAsync(tree.entries())), selection);
-}
-
-/** What the graph's local source names, as the daemon passes it on. */
-function selectionOf(headers: readonly SentHeader[]): Selection {
+/** What the daemon asks for: a tree by its name, and of that perhaps a part. */
+async function entriesFor(
+  trees: Readonly<Record<string, Tree>>,
+  headers: readonly SentHeader[],
+): Promise<readonly TreeEntry[]> {
   const values = (name: string): readonly string[] => {
     const sent = (header: string) => headers.flatMap(({ name, value }) => (name === header ? [value] : []));
     const encoded = sent(`${name}-encoded`).includes("1");
     return sent(name).map((value) => (encoded ? decodeURIComponent(value.replaceAll("+", " ")) : value));
   };
-  return { include: values("include-patterns"), exclude: values("exclude-patterns"), follow: values("followpaths") };
+  const [name = ""] = values("dir-name");
+  const tree = Object.hasOwn(trees, name) ? trees[name] : undefined;
+  if (tree === undefined) {
+    throw new BuildkitError("session", `no directory is served as "${name}"`, {
+      hint: "Register a tree of this name with the solve.",
+    });
+  }
+  const select = selection({
+    include: values("include-patterns"),
+    exclude: values("exclude-patterns"),
+    follow: values("followpaths"),
+  });
+  return select.from(inWireOrder(await Array.fromAsync(tree.entries({ enter: select.enters }))));
 }
 
 async function* send(

@@ -17,7 +17,10 @@ import { openTunnel } from "./tunnel.ts";
 
 /** What a solve may take from this process. What is not in here cannot be had. */
 export interface Served {
-  /** Directories for `local://NAME` sources. */
+  /**
+   * Directories for `local://NAME` sources. Of each name, and hint of the source, a daemon has one copy for all its clients: it asks only for files
+   * whose size, mode, owner or mtime differs from what it has.
+   */
   readonly trees?: Readonly<Record<string, Tree>>;
   /** Blobs for oci-layout sources, by the source's store. */
   readonly stores?: Readonly<Record<string, BlobStore>>;
@@ -88,7 +91,15 @@ export function openSession(connection: Connection, served: Served, received: Re
       request.stream.destroy();
     }
   };
-  const server = createServer({ settings: { initialWindowSize: 1024 * 1024 }, maxSessionMemory: 64 }, answer);
+  const server = createServer(
+    {
+      settings: { initialWindowSize: 1024 * 1024, maxHeaderListSize: 16 << 20 },
+      // Every pattern of a local source is a header; Node's own limit is 128 of them.
+      maxHeaderListPairs: 65_535,
+      maxSessionMemory: 64,
+    },
+    answer,
+  );
   let session: ServerHttp2Session | undefined;
   server.on("session", (opened) => {
     session = opened.on("error", () => {});

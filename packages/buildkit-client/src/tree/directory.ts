@@ -15,13 +15,13 @@ export interface DirectoryOptions {
  * read. Symlinks are sent, never followed. A file that changes its size while it is sent fails the solve.
  */
 export function directoryTree(root: string, options: DirectoryOptions = {}): Tree {
-  return { entries: () => walk(root, "", options, new Map()) };
+  return { entries: ({ enter }) => walk(root, "", { ...options, enter }, new Map()) };
 }
 
 async function* walk(
   root: string,
   directory: string,
-  options: DirectoryOptions,
+  options: DirectoryOptions & { enter(directory: string): boolean },
   linked: Map<string, string>,
 ): AsyncGenerator<TreeEntry> {
   // In the order of the wire, so that of several hard links the one sent first is the file.
@@ -31,7 +31,7 @@ async function* walk(
     if (options.include?.(path) === false) continue;
     const entry = await read(root, path, options, linked);
     yield entry;
-    if (entry.type === "directory") yield* walk(root, path, options, linked);
+    if (entry.type === "directory" && options.enter(path)) yield* walk(root, path, options, linked);
   }
 }
 

@@ -34,8 +34,11 @@ export type TreeEntry = EntryAttributes &
 
 /** A directory as a daemon can take it. Only its entries can be asked for. */
 export interface Tree {
-  /** In any order; directories above an entry are entries themselves. Called once for each time the tree is sent. */
-  entries(): Iterable<TreeEntry> | AsyncIterable<TreeEntry>;
+  /**
+   * In any order; directories above an entry are entries themselves. Called once for each time the tree is sent. What is in a directory that
+   * is not to be entered may be left out, so that nobody has to read it.
+   */
+  entries(how: { enter(directory: string): boolean }): Iterable<TreeEntry> | AsyncIterable<TreeEntry>;
 }
 
 /**

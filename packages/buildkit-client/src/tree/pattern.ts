@@ -39,8 +39,11 @@ interface Verdict {
 function compile(rule: string): { readonly takesBack: boolean; readonly expression: RegExp } {
   const clean = posix.normalize(rule).replace(/(?<=.)\/$/, "");
   const takesBack = clean.startsWith("!");
+  const pattern = takesBack ? clean.slice(1) : clean;
   try {
-    return { takesBack, expression: new RegExp(`^${translated(takesBack ? clean.slice(1) : clean)}$`, "su") };
+    if (pattern === "" || /^(?:\\.|\[(?:\\.|[^\]\\])+\]|[^\\[])*$/su.exec(pattern) === null)
+      throw new SyntaxError(pattern);
+    return { takesBack, expression: new RegExp(`^${translated(pattern)}$`, "su") };
   } catch (cause) {
     throw new BuildkitError("session", `"${rule}" is no pattern for paths`, {
       hint: "See the patterns of the graph's local source: brackets have to be closed.",
@@ -51,8 +54,11 @@ function compile(rule: string): { readonly takesBack: boolean; readonly expressi
 
 /** `**` is any number of names, `*` and `?` stay within one name, brackets are as in regular expressions. */
 function translated(pattern: string): string {
+  // Before nothing but plain text, `**` at the beginning is any text: this, too, is how Docker has it.
+  const ending = /^\*\*([^/*?[\]\\][^*?[\]\\]*)$/su.exec(pattern)?.[1];
+  if (ending !== undefined) return `.*${Array.from(ending, escaped).join("")}`;
   const parts =
-    /(?<rest>\*\*\/?$)|(?<names>\*\*\/?)|(?<name>\*)|(?<one>\?)|\\(?<literal>.)|(?<brackets>\[[^\]]+\])|(?<other>.)/gsu;
+    /(?<rest>\*\*\/?$)|(?<names>\*\*\/?)|(?<name>\*)|(?<one>\?)|\\(?<literal>.)|(?<brackets>\[(?:\\.|[^\]\\])+\])|(?<other>.)/gsu;
   return Array.from(pattern.matchAll(parts), ({ groups = {} }) => {
     const { rest, names, name, one, literal, brackets, other = "" } = groups;
     if (rest !== undefined) return ".*";

@@ -3,7 +3,7 @@ import type { TreeEntry } from "./entry.ts";
 import { patternMatcher } from "./pattern.ts";
 
 /** What a local source asks for of a tree; all of it where nothing is named. */
-export interface Selection {
+export interface Wanted {
   /** Patterns as in .dockerignore. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -11,28 +11,46 @@ export interface Selection {
   readonly follow: readonly string[];
 }
 
-/** The entries that are asked for and the directories above them, in the same order. A link to a file that is left out becomes the file. */
-export function selectEntries(entries: readonly TreeEntry[], { include, exclude, follow }: Selection): TreeEntry[] {
-  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
-  const wanted = wantedPatterns(include, followed(byPath, follow));
-  const included = wanted.length === 0 ? () => true : patternMatcher(wanted);
-  const excluded = patternMatcher(exclude);
-  const kept = new Set(
-    entries
-      .flatMap(({ path }) => (included(path) && !excluded(path) ? pathsTo(path) : []))
-      .filter((path) => byPath.has(path)),
-  );
-  const moved = new Map<string, string>();
-  return entries.filter(({ path }) => kept.has(path)).map((entry) => relinked(entry, byPath, kept, moved));
+export interface Selection {
+  /** Whether anything in a directory can be wanted. */
+  enters(directory: string): boolean;
+  /** The entries that are wanted and the directories above them, in the same order. A link to a file that is left out becomes the file. */
+  from(entries: readonly TreeEntry[]): readonly TreeEntry[];
 }
 
-/** None: all is wanted. As Docker has it, a tree's root is all of it beside paths to follow, and a pattern without a match elsewhere. */
-function wantedPatterns(include: readonly string[], found: ReadonlySet<string>): readonly string[] {
-  if (found.size === 0 || found.has(root)) return include;
-  return include.includes(root) ? [] : [...include, ...found];
+/** Throws for a pattern that is none. */
+export function selection({ include, exclude, follow }: Wanted): Selection {
+  const excluded = patternMatcher(exclude);
+  const takesBack = exclude.some((pattern) => pattern.trim().startsWith("!"));
+  return {
+    enters: (directory) => takesBack || !excluded(directory),
+    from(entries) {
+      if (include.length + exclude.length + follow.length === 0) return entries;
+      const byPath = new Map(entries.map((entry) => [entry.path, entry]));
+      const wanted = wantedPatterns(include, followed(byPath, follow));
+      const included = wanted.length === 0 ? () => true : patternMatcher(wanted);
+      const kept = new Set<string>();
+      for (const { path } of entries) {
+        if (!included(path) || excluded(path)) continue;
+        for (let at = path; at !== root && !kept.has(at); at = posix.dirname(at)) kept.add(at);
+      }
+      const moved = new Map<string, string>();
+      return entries.filter(({ path }) => kept.has(path)).map((entry) => relinked(entry, byPath, kept, moved));
+    },
+  };
 }
 
 const root = ".";
+
+/** None: all is wanted. As Docker has it, beside paths to follow the tree's root is all of it, and what lies below the pattern before says nothing. */
+function wantedPatterns(include: readonly string[], found: ReadonlySet<string>): readonly string[] {
+  if (found.size === 0 || found.has(root)) return include;
+  const patterns = [...include, ...[...found].sort()];
+  if (patterns.includes(root)) return [];
+  const wanted: string[] = [];
+  for (const pattern of patterns) if (!pattern.startsWith(`${wanted.at(-1)}/`)) wanted.push(pattern);
+  return wanted;
+}
 
 /** `moved`: where a file that is left out is now, at the first link to it. */
 function relinked(

@@ -12,8 +12,6 @@ if (names.length === 0 || unknown.length > 0) {
   process.exit(2);
 }
 const services = await start(names as ProvisionName[]);
-for (const [name, reason] of services.missing) console.error(`${name}: ${reason}`);
-for (const [variable, value] of Object.entries(services.env)) console.log(`export ${variable}='${value}'`);
 const stay = setInterval(() => {}, 1 << 30);
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, async () => {
@@ -21,3 +19,6 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await services.stop();
   });
 }
+// Last, since whoever reads it may end this process at once.
+for (const [name, reason] of services.missing) console.error(`${name}: ${reason}`);
+for (const [variable, value] of Object.entries(services.env)) console.log(`export ${variable}='${value}'`);

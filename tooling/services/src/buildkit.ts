@@ -24,7 +24,7 @@ export async function startBuildkit(folder: string, { megabytes }: { megabytes?:
   const socket = `unix://${join(folder, "buildkitd.sock")}`;
   const tcp = `tcp://127.0.0.1:${await freePort()}`;
   const buildctl = join(bin, "buildctl");
-  await mkdir(join(folder, "root"), { recursive: true });
+  for (const part of ["root", "tmp"]) await mkdir(join(folder, part), { recursive: true });
   const argv = [
     join(bin, "buildkitd"),
     ...["--config", "/dev/null", "--root", join(folder, "root")],
@@ -40,7 +40,7 @@ export async function startBuildkit(folder: string, { megabytes }: { megabytes?:
     namespaces: true,
     argv: ["sh", "-euc", enter, "sh", ...argv],
     // Without a runc on PATH it has no worker, whatever --oci-worker-binary names.
-    env: { PATH: [runc, process.env.PATH].join(delimiter) },
+    env: { PATH: [runc, process.env.PATH].join(delimiter), TMPDIR: join(folder, "tmp") },
     ready: () =>
       run([buildctl, "--addr", socket, "debug", "workers"]).then(
         () => true,

@@ -8,19 +8,14 @@ import { engineError, interrupted, translated } from "./foreign-errors.ts";
 export interface DockerApi {
   /** The daemon's own id, whatever address it is reached at. */
   id(signal: AbortSignal): Promise<string>;
-  /** undefined: there is none of this name or id. */
-  image(nameOrId: string, signal: AbortSignal): Promise<DockerImage | undefined>;
+  /** Whether there is an image of this name. */
+  has(name: string, signal: AbortSignal): Promise<boolean>;
   /** `write` writes an archive; resolves when the daemon has taken it. */
   load(write: (sink: ByteSink) => Promise<unknown>, signal: AbortSignal): Promise<void>;
   /** An image as `docker save` writes it. */
   save(id: string, signal: AbortSignal): Bytes;
-  /** Removes an image that has no name; one that is gone is no error. */
-  remove(id: string, signal: AbortSignal): Promise<void>;
-}
-
-export interface DockerImage {
-  readonly id: string;
-  readonly names: readonly string[];
+  /** Takes a name from an image, and with the last one the image; one that is gone is no error. */
+  remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
 const longestAnswer = 4 << 20;
@@ -67,12 +62,7 @@ export function dockerApi(socketPath: string): DockerApi {
     async id(signal) {
       return ((await call("GET", "/info", signal)) as { ID: string }).ID;
     },
-    async image(nameOrId, signal) {
-      const found = await call("GET", `/images/${encodeURIComponent(nameOrId)}/json`, signal);
-      if (found === undefined) return undefined;
-      const { Id, RepoTags } = found as { Id: string; RepoTags: readonly string[] | null };
-      return { id: Id, names: RepoTags ?? [] };
-    },
+    has: async (name, signal) => (await call("GET", `/images/${encodeURIComponent(name)}/json`, signal)) !== undefined,
     load: (write, signal) =>
       exchange("POST", "/images/load?quiet=1", signal, async (request, response) => {
         request.setHeader("Content-Type", "application/x-tar");
@@ -101,8 +91,8 @@ export function dockerApi(socketPath: string): DockerApi {
         request.destroy();
       }
     },
-    async remove(id, signal) {
-      await call("DELETE", `/images/${encodeURIComponent(id)}?noprune=1`, signal);
+    async remove(name, signal) {
+      await call("DELETE", `/images/${encodeURIComponent(name)}?noprune=1`, signal);
     },
   };
 }

@@ -27,7 +27,7 @@ export function dockerd(client: BuildkitClient, socketPath: string): Daemon {
     stores: {},
     roomFor: ({ base, units }) => base.layers.length + units < layerLimit,
     addBase: (environment, signal) => addBase(docker, environment, signal),
-    hasBase: async ({ name }, signal) => (await docker.image(name, signal)) !== undefined,
+    hasBase: ({ name }, signal) => docker.has(name, signal),
     image: (space, at, spec) => dockerImage(client, docker, at, spec, space.spoolDirectory),
   };
 }
@@ -36,7 +36,7 @@ export function dockerd(client: BuildkitClient, socketPath: string): Daemon {
 async function addBase(docker: DockerApi, environment: Environment, signal: AbortSignal): Promise<BaseFacts> {
   const { config, imageId, layers } = await baseImage(environment, (layer) => loadableBlob(layer, signal));
   const name = `melange2.invalid/base:${hexOf(imageId)}`;
-  if ((await docker.image(name, signal)) === undefined) {
+  if (!(await docker.has(name, signal))) {
     await docker.load((sink) => writeArchive(sink, { config, layers, names: [name], signal }), signal);
   }
   return {

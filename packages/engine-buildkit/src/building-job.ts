@@ -11,13 +11,8 @@ import { marshal, type State } from "@melange2/llb";
 
 /** The job of a session: what it made stays in the daemon, unpruned, as long as it is open. It is opened when it is first needed. */
 export interface BuildingJob {
-  /** Makes the state, or finds it. Rejects as `Job.solve` does. */
+  /** Makes the state, or finds it: of an op's results the daemon keeps those that are asked for. Rejects as `Job.solve` does. */
   solve(state: State, signal: AbortSignal): Promise<SolvedState>;
-  /**
-   * Has the daemon keep a state that it has made already: of an op's results it keeps those that somebody asked for while the job was open. What
-   * comes next need not wait for it; closing does.
-   */
-  hold(state: State): void;
   /** Calls `onLog` with the output of the vertex of this name, until what is returned is called. */
   watch(name: string, onLog: (log: VertexLog) => void): () => void;
   /** Lets go of everything. The next solve opens another job. Never rejects. */
@@ -27,7 +22,6 @@ export interface BuildingJob {
 interface OpenJob {
   readonly job: Job;
   readonly solved: Map<string, Promise<Reference>>;
-  readonly held: Promise<unknown>[];
 }
 
 /** A state that the daemon has, as long as the job is open. */
@@ -39,7 +33,6 @@ export interface SolvedState {
 export function buildingJob(client: BuildkitClient, serve: Served): BuildingJob {
   const watchers = new Map<string, (log: VertexLog) => void>();
   const names = new Map<string, string>();
-  const never = new AbortController().signal;
   let open: OpenJob | undefined;
 
   const onStatus = ({ vertices, logs }: StatusEvent) => {
@@ -49,7 +42,7 @@ export function buildingJob(client: BuildkitClient, serve: Served): BuildingJob 
 
   return {
     async solve(state, signal) {
-      open ??= { job: client.job({ serve, onStatus }), solved: new Map(), held: [] };
+      open ??= { job: client.job({ serve, onStatus }), solved: new Map() };
       const { job, solved } = open;
       const key = `${state.vertex?.digest} ${state.output}`;
       const known = solved.get(key);
@@ -66,11 +59,6 @@ export function buildingJob(client: BuildkitClient, serve: Served): BuildingJob 
           job.readFile(reference, path, { ...range, signal }),
       };
     },
-    hold(state) {
-      // Whoever needs it and does not get it is told then.
-      const held = this.solve(state, never).catch(() => {});
-      open?.held.push(held);
-    },
     watch(name, onLog) {
       watchers.set(name, onLog);
       return () => void watchers.delete(name);
@@ -78,9 +66,7 @@ export function buildingJob(client: BuildkitClient, serve: Served): BuildingJob 
     async close() {
       const closing = open;
       open = undefined;
-      if (closing === undefined) return;
-      await Promise.all(closing.held);
-      await closing.job.close();
+      await closing?.job.close();
     },
   };
 }

@@ -42,6 +42,8 @@ async function pruneRecords(client: Records, marker: string, signal: AbortSignal
   const own = ownRecords(all, marker);
   if (own.length === 0) return true;
   const records = withDescendants(own, all);
+  // Half of what a step left is of no use, neither to who holds the other half nor to us.
+  if (records.some(({ inUse }) => inUse)) return false;
   const pruned = await client.prune({ filter: records.map(({ id }) => `id==${id}`), all: true, signal });
   const gone = new Set(pruned.map(({ id }) => id));
   return records.every(({ id }) => gone.has(id));

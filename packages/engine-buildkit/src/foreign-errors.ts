@@ -8,7 +8,7 @@ import { isOciError } from "@melange2/oci";
  */
 
 /** Exit codes of the wrapper's own: before it runs anything; when all went well and what came of it cannot be kept. */
-export const refusals = { neverRun: 97, missingTools: 98, noRoom: 99 } as const;
+export const refusals = { noSandbox: 97, missingTools: 98, noRoom: 99 } as const;
 
 /** Whatever was thrown while talking to the daemon; errors of ours stay as they are. `doing`: "running main-2". */
 export function translated(error: unknown, doing: string, code: ErrorCode = "engine"): MelangeError {
@@ -55,9 +55,12 @@ function hintOf(text: string): string | undefined {
   return hints.find(([pattern]) => pattern.test(text))?.[1];
 }
 
-/** Whether a step's wrapper was told not to run: the result that was asked for is no longer there. */
+/**
+ * Whether a step would have had to run and nobody gave its capture secret: the result that was asked for is no longer there. Its variables
+ * are secrets, too, and the daemon asks for all of them first.
+ */
 export function refusedToRun(error: unknown): boolean {
-  return isBuildkitError(error) && error.exitCode === refusals.neverRun;
+  return isBuildkitError(error) && /secret (?:m2-[0-9a-f]{40}|env\.)\S* not found/.test(error.message);
 }
 
 export function engineError(message: string, hint: string, cause?: unknown): MelangeError {
@@ -89,6 +92,13 @@ export function missingTools(): MelangeError {
     {
       hint: "Add busybox or coreutils to the base.",
     },
+  );
+}
+
+export function noSandbox(address: string): MelangeError {
+  return engineError(
+    `the daemon at ${address} runs steps among its own processes, where the end of a step cannot be cleaned up`,
+    "Start it without --oci-worker-no-process-sandbox, or build with --engine local.",
   );
 }
 

@@ -9,6 +9,7 @@ import {
   engineError,
   missingTools,
   noRoom,
+  noSandbox,
   refusals,
   refusedToRun,
   stateGone,
@@ -42,19 +43,25 @@ export async function runUnit(
   let op = unitOp(from.state, unit, { network, nonce });
   if (nonce !== undefined) space.ownRecords.add(op.marker);
   let refused = 0;
+  let beside = false;
   for (;;) {
     const attempt = await attemptUnit(space, unit, from, op, { ...options, signal });
     if (attempt.outcome === "result") return attempt.result;
     await space.job.close();
     throwIfAborted(signal);
-    if (attempt.outcome === "refused") {
-      // Another client is looking at this step without making it, and its answer holds for everybody until it is done.
-      if (++refused === patience.tries) throw stateGone();
-      await pause(patience.firstMs * 2 ** refused);
-    } else if (!(await forget(space.client, op.marker, signal))) {
-      // Another client holds the failed result. Ours is made beside it.
-      op = unitOp(from.state, unit, { network, nonce: randomBytes(8).toString("hex") });
+    if (attempt.outcome === "stale") {
+      if (await forget(space.client, op.marker, signal)) continue;
+    } else {
+      // Another client looked for a result that is gone, which holds for everybody until its job ends; or it is one that this stands on.
+      if (++refused < patience.tries) {
+        await pause(patience.firstMs * 2 ** refused);
+        continue;
+      }
+      if (beside) throw stateGone();
     }
+    // Others hold what is in the way. Ours is made beside it.
+    op = unitOp(from.state, unit, { network, nonce: randomBytes(8).toString("hex") });
+    beside = true;
   }
 }
 
@@ -63,11 +70,15 @@ const sigkill = 137;
 
 type Attempt =
   | { readonly outcome: "result"; readonly result: RunResult }
-  /** The failure of an earlier run was found. */
-  | { readonly outcome: "stale-failure" }
-  /** The daemon was told never to run it, by whoever asked first. */
+  /** What is left of earlier runs is of no use: a failure, or results that are not of one run. */
+  | { readonly outcome: "stale" }
+  /** What had to run for it was not to be run. */
   | { readonly outcome: "refused" };
 
+/**
+ * The daemon keeps and loses a unit's two results one by one. The root is asked for first: where the unit is executed for it, what it left is
+ * of that run if the other result is; where it is not, it is not executed for the other result either.
+ */
 async function attemptUnit(
   space: BuildSpace,
   unit: Unit,
@@ -87,8 +98,13 @@ async function attemptUnit(
     killing = setTimeout(() => cancel.abort(), stopMs);
     stopUnit(client, from.state, run).catch(() => cancel.abort());
   };
-  const endPermit = permits.grant(op.marker, (run) => {
+  /** The root was there, and nothing was executed for it. */
+  let found = false;
+  const begun = Promise.withResolvers<void>();
+  const limits = unit.steps.map(({ timeout }) => timeout ?? 0);
+  const permit = permits.grant(op.marker, limits, (run) => {
     runs.push(run);
+    begun.resolve();
     if (runs.length === 1) options.onStep?.(0, "start");
     if (options.signal.aborted) stop();
   });
@@ -97,17 +113,17 @@ async function attemptUnit(
   });
   options.signal.addEventListener("abort", stop, { once: true });
   try {
-    const status = await job.solve(op.status, cancel.signal);
+    const root = job.solve(op.root, cancel.signal);
+    await Promise.race([root, begun.promise]);
+    found = runs.length === 0;
+    if (found) permit.end();
+    const [status] = await Promise.all([job.solve(op.status, cancel.signal), root]);
+    clearTimeout(killing);
     const result = parseUnitResult(await status.readDir(op.statusFolder, cancel.signal));
     const executed = runs.includes(result.run);
     const failed = result.exit.code !== 0;
-    if (failed && !executed) return { outcome: "stale-failure" };
-    // Of an op's results the daemon keeps those that were asked for.
-    if (executed && !failed) job.hold(op.root);
-    await Promise.all([
-      executed ? output.finish({ status, folder: op.statusFolder, sizes: result.output }, cancel.signal) : undefined,
-      executed && !failed ? undefined : job.solve(op.root, cancel.signal),
-    ]);
+    if (!executed && (failed || runs.length > 0)) return { outcome: "stale" };
+    if (executed) await output.finish({ status, folder: op.statusFolder, sizes: result.output }, cancel.signal);
     const run = { marker: op.marker, id: result.run, failed, statusFolder: op.statusFolder };
     const after = snapshotOfRun({ state: op.root, base: from.base, units: from.units + 1, run });
     if (!failed) return { outcome: "result", result: { ok: true, after, cached: !executed } };
@@ -117,8 +133,9 @@ async function attemptUnit(
     if (cancel.signal.aborted && runs.length === 0) throwIfAborted(cancel.signal);
     if (cancel.signal.aborted)
       return killed(130, "interrupted", "the step did not stop when it was told to and was killed");
-    if (refusedToRun(error)) return { outcome: "refused" };
+    if (refusedToRun(error)) return { outcome: found ? "stale" : "refused" };
     if (!isBuildkitError(error) || error.exitCode === undefined || runs.length === 0) throw translated(error, doing);
+    if (error.exitCode === refusals.noSandbox) throw noSandbox(client.address);
     if (error.exitCode === refusals.missingTools) throw missingTools();
     if (error.exitCode === refusals.noRoom) throw noRoom(client.address);
     const why =
@@ -128,7 +145,7 @@ async function attemptUnit(
     clearTimeout(killing);
     options.signal.removeEventListener("abort", stop);
     unwatch();
-    endPermit();
+    permit.end();
   }
 }
 

@@ -3,8 +3,7 @@ import { isBuildkitError } from "@melange2/buildkit-client";
 import { needlesOf, type SecretSource, shortestSecret } from "@melange2/core";
 import { diff, exec, type Mount, marshal, type State, scratch } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
-import { refusals, translated } from "./foreign-errors.ts";
-import { neverRun } from "./permits.ts";
+import { refusals, refusedToRun, translated } from "./foreign-errors.ts";
 import { searchLayers } from "./search-layers.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 import { startOf, wrapperPath } from "./unit-op.ts";
@@ -50,7 +49,7 @@ done >${places.found}/list
 exit 0
 `;
 
-/** undefined: the state lacks the programs that it takes. */
+/** undefined: the state lacks the programs that it takes, or they do not work. */
 async function searchInDaemon(
   { client }: BuildSpace,
   at: BuildkitSnapshot,
@@ -71,14 +70,14 @@ async function searchInDaemon(
       ...layers.map((from, index): Mount => ({ type: "bind", target: places.layer(index), from, readonly: true })),
     ],
   });
-  const secrets = (id: string) => (id === "melange2-needles" ? linesOf(needles) : neverRun(id));
+  const secrets = (id: string) => (id === "melange2-needles" ? linesOf(needles) : undefined);
   await using job = client.job({ serve: { secrets } });
   try {
     const reference = await job.solve(marshal(search.mount(places.found)).bytes, { signal });
     const list = Buffer.from(await job.readFile(reference, "/list", { signal })).toString();
     return list.split("\n").filter(Boolean).map(pathOf);
   } catch (error) {
-    if (isBuildkitError(error) && error.exitCode === refusals.missingTools) return undefined;
+    if (isBuildkitError(error) && error.code === "solve-failed" && !refusedToRun(error)) return undefined;
     throw translated(error, "searching for secrets");
   }
 }

@@ -1,5 +1,6 @@
 import type { EngineSession } from "@melange2/core";
 import type { BuildSpace } from "./build-space.ts";
+import { capabilityNotices } from "./capability-notices.ts";
 import { forget } from "./daemon-records.ts";
 import { enterState } from "./enter-state.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
@@ -12,7 +13,7 @@ import { dropState, findState, keptBytes, refOf } from "./state-refs.ts";
 
 export function createSession(space: BuildSpace): EngineSession {
   const { client, daemon, job, options } = space;
-  const tellHostFolders = hostFolderNotices(options);
+  const notices = [hostFolderNotices(options), capabilityNotices(options)];
   return {
     can: {
       atFailure: options.capture,
@@ -31,7 +32,7 @@ export function createSession(space: BuildSpace): EngineSession {
       }
     },
     async run(unit, from, runOptions) {
-      tellHostFolders(unit);
+      for (const tell of notices) tell(unit);
       return runUnit(space, unit, buildkitSnapshot(from), runOptions);
     },
     read: (at, path, { signal }) => readState(client, buildkitSnapshot(at).state, path, signal),

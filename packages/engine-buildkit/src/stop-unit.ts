@@ -1,21 +1,21 @@
 import type { BuildkitClient } from "@melange2/buildkit-client";
-import { exec, marshal, type State, scratch } from "@melange2/llb";
+import { marshal, type State } from "@melange2/llb";
 import { neverRun } from "./permits.ts";
 import { stopCache } from "./unit-op.ts";
 import { places } from "./wrapper-script.ts";
 
-/** Tells the wrapper of a running unit to end its step and keep what there is. `from`: a state with a shell, such as the unit's start. */
+/**
+ * Tells the wrapper of a running unit to end its step and keep what there is. `from`: a state with a shell, such as the unit's start. By a
+ * container, since a step of its own would wait where the daemon runs only so many at once.
+ */
 export async function stopUnit(client: BuildkitClient, from: State, run: string): Promise<void> {
-  const flag = exec(from, {
-    name: "melange2 stop",
-    args: ["/bin/sh", "-c", ': >"$1"', "sh", `${places.stop}/${run}`],
-    readonlyRoot: true,
+  await using job = client.job({ serve: { secrets: neverRun } });
+  await using container = await job.container({
+    root: await job.solve(marshal(from).bytes),
+    mounts: [{ type: "cache", target: places.stop, id: stopCache }],
     network: "none",
-    mounts: [
-      { type: "cache", target: places.stop, id: stopCache },
-      // An op has to have a result.
-      { type: "bind", target: places.status, from: scratch },
-    ],
   });
-  await client.solve(marshal(flag.mount(places.status)).bytes, { serve: { secrets: neverRun } });
+  const args = ["/bin/sh", "-c", ': >"$1"', "sh", `${places.stop}/${run}`];
+  const code = await container.run({ args, onOutput: () => {} });
+  if (code !== 0) throw new TypeError(`the stop flag could not be raised: exit code ${code}`);
 }

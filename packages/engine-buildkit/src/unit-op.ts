@@ -45,7 +45,7 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
   }
   const words = unit.steps.flatMap((step) => {
     const argv = commandOf(step);
-    return [String(step.timeout ?? 0), String(argv.length), ...argv];
+    return [String(argv.length), ...argv];
   });
   const secrets = [...new Set(unit.steps.flatMap((step) => step.secretEnv))].sort();
   const caches = unit.steps.flatMap((step) => step.mounts).filter(firstOfTarget);

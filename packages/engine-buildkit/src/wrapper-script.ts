@@ -4,7 +4,7 @@ import { refusals } from "./foreign-errors.ts";
 export const places = {
   /** The second result of the op: how it ended, and all of its output. */
   status: "/dev/.melange2-status",
-  /** The capture secret: `on RUN` or `never`. */
+  /** The capture secret. */
   order: "/dev/.melange2-order",
   /** A file named RUN in here ends the step. */
   stop: "/dev/.melange2-stop",
@@ -16,21 +16,30 @@ export const boundaryMark = "\u0001";
 
 /**
  * Process 1 of a unit's container: POSIX shell, constant, so that no shell ever parses a recipe's text. `$0` is the op's marker; for each
- * step follow its time limit in seconds (0: none), the number of words, and the words of its command.
+ * step follow the number of words and the words of its command. The capture secret is `RUN LIMIT…`: a time limit in seconds for each step
+ * (0: none), which is no part of what the step makes, as the secret is none of the cache key.
  *
  * A step that fails is a result: its exit code goes to the status mount and the op succeeds, so that the daemon keeps what the step left.
  * Where that cannot be written the op fails with the step's code, and the daemon forgets what the step left. The output goes to the daemon's log, which clips it, and whole into the status mount. There, a file is named
  * `result.RUN.STEP.CODE.REASON`: so a list of files tells all, and each request that a step does without is a share of its time.
+ *
+ * Steps run in the foreground: in the background, a shell has them ignore SIGINT and SIGQUIT for good. What runs beside them is deaf to the
+ * signals that a step may send to its whole process group.
  */
 export const wrapperScript = `
 status=${places.status}
-read -r order run <${places.order}
-[ "$order" = on ] || exit ${refusals.neverRun}
+read -r run limits <${places.order}
+# Where it is not process 1, the processes of others are in sight.
+[ $$ = 1 ] || exit ${refusals.noSandbox}
 for tool in env mkfifo sleep tee; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
 
+deaf() { trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM; }
+# Of the process itself no signal has its way; with a handler, its children begin with the default.
+trap : HUP INT QUIT USR1 USR2 PIPE ALRM TERM
+
 mkfifo $status/1 $status/2 || exit
-tee $status/stdout <$status/1 2>/dev/null & out=$!
-tee $status/stderr <$status/2 >&2 2>/dev/null & err=$!
+(deaf; exec tee $status/stdout <$status/1 2>/dev/null) & out=$!
+(deaf; exec tee $status/stderr <$status/2 >&2 2>/dev/null) & err=$!
 exec >$status/1 2>$status/2
 
 # The command of the first step, of all that follows the number of its words.
@@ -42,20 +51,27 @@ start() {
   exec "$@"
 }
 
-# Ends every process but this one and those that copy the output. held: one is not ours to end.
+# Ends every process but process 1, the one that sweeps and those that copy the output. held: one is not ours to end.
 sweep() {
   held=
+  read -r self rest </proc/self/stat
   while :; do
     left=
     for process in /proc/[0-9]*; do
       process=\${process#/proc/}
-      case $process in $$ | $out | $err) continue ;; esac
+      case $process in $$ | $self | $out | $err) continue ;; esac
       read -r stat 2>/dev/null </proc/$process/stat || continue
       case \${stat##*) } in Z* | X*) continue ;; esac
       if kill -KILL $process 2>/dev/null; then left=1; else held=1; fi
     done
     [ -n "$left" ] || return
   done
+}
+
+# Ends the step from beside it. The file says why.
+end_step() {
+  : >$status/$1
+  sweep
 }
 
 memory_kills() {
@@ -65,28 +81,26 @@ memory_kills() {
 }
 
 memory_kills; kills_before=$kills
-trap 'reason=timeout' USR1
-trap 'reason=stop' USR2
-while sleep 1; do [ ! -e ${places.stop}/$run ] || kill -USR2 $$; done </dev/null >/dev/null 2>&1 &
+(deaf; while sleep 1; do [ ! -e ${places.stop}/$run ] || end_step stop; done) </dev/null >/dev/null 2>&1 &
 
 step=0
 while :; do
-  limit=$1 reason=exit timer=
-  shift
+  limit=\${limits%% *} limits=\${limits#* } reason=exit timer=
   if [ $step != 0 ]; then
     printf '\\001%s %s\\n' "$0" $step
     printf '\\001%s %s\\n' "$0" $step >&2
   fi
-  start "$@" </dev/null &
-  process=$!
   if [ "$limit" != 0 ]; then
-    { sleep "$limit" && kill -USR1 $$; } </dev/null >/dev/null 2>&1 &
+    (deaf; sleep "$limit" && end_step timeout) </dev/null >/dev/null 2>&1 &
     timer=$!
   fi
-  # Shells tell of signals here, which is no output of the step.
-  wait $process 2>/dev/null
-  code=$?
-  [ -z "$timer" ] || kill $timer 2>/dev/null
+  # The shell tells of signals on its own stderr, which is no output of the step.
+  {
+    (start "$@" 2>&3 3>&-) </dev/null
+    code=$?
+    [ -z "$timer" ] || { kill -KILL $timer; wait $timer; }
+  } 3>&2 2>/dev/null
+  for why in timeout stop; do [ ! -e $status/$why ] || reason=$why; done
   case $reason in timeout) code=124 ;; stop) code=130 ;; esac
   [ $code = 0 ] || break
   shift $(($1 + 1))
@@ -96,8 +110,8 @@ done
 
 memory_kills
 if [ $code = 137 ] && [ "$kills" -gt "$kills_before" ]; then reason=oom; fi
-sweep
 exec >/dev/null 2>&1
+sweep
 # It may hold the output open, too.
 if [ -n "$held" ]; then { sleep 5; kill -KILL $out $err; } & fi
 wait $out

@@ -1,10 +1,10 @@
-import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { connect } from "@melange2/buildkit-client";
 import type { Environment } from "@melange2/core";
 import { beforeAll, describe, expect, test } from "vitest";
+import { counted } from "./counted.ts";
 import { busyboxEnvironment, daemons, never } from "./daemons.ts";
-import { after, atFailure, openBuild, type TestBuild } from "./open-build.ts";
+import { after, atFailure, openBuild } from "./open-build.ts";
 
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
 const chosen = daemons.filter(({ name }) => name === "buildkitd" || process.env.MELANGE2_TEST_FULL === "1");
@@ -17,21 +17,6 @@ describe.each(chosen)("failures in the cache of $name", ({ address = "" }) => {
       environment = busyboxEnvironment(tar as string);
     });
     const open = () => openBuild(address, environment);
-
-    /** Scripts that note each of their executions in a mount that no state holds. */
-    function counted() {
-      const nonce = randomUUID();
-      const mounts = [{ kind: "cache", source: `/${nonce}`, target: "/count" }] as const;
-      let looks = 0;
-      return {
-        mounts,
-        script: (name: string, rest: string) => `: ${nonce}; echo ${name} >> /count/log; ${rest}`,
-        async log(build: TestBuild) {
-          const { output } = await build.run(build.start, `cat /count/log # ${looks++} ${randomUUID()}`, { mounts });
-          return output.trim().split("\n");
-        },
-      };
-    }
 
     test("the same failing build has its real log each time, and runs no good step again", async () => {
       const { mounts, script, log } = counted();

@@ -12,6 +12,7 @@ export type Mapping = "root" | "range" | "single";
 export const requiredTools = [
   "setpriv",
   "unshare",
+  "setsid",
   "mount",
   "chroot",
   "env",

@@ -34,6 +34,8 @@ const reportFd = 3;
 export function launchSandbox(host: Host, launch: SandboxLaunch): Sandbox {
   const [program = "", ...rest] = [
     ...inNamespaces(host, { network: launch.network, full: true }),
+    // What a step sends to its process group must not reach ours, which no namespace keeps apart.
+    ...(launch.terminal ? [] : [host.tool("setsid")]),
     "/bin/sh",
     launch.script,
   ];

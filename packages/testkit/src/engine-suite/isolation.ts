@@ -69,6 +69,14 @@ export function declareIsolation(declare: Declare, lacks: EngineSuiteOptions["la
     );
   });
 
+  declare("what a step sends to its whole process group reaches the step and nobody outside", async (bench) => {
+    const script = "trap '' TERM USR1; sleep 100 & echo before; kill 0; kill -USR1 0; echo after; exit 3";
+    const { result, stdout } = await bench.run(bench.unit(script), bench.start);
+    assert.ok(!result.ok);
+    assert.deepEqual(result.exit, { code: 3, reason: "exit" });
+    assert.equal(stdout[0], "before\nafter\n");
+  });
+
   declare("without network there is a loopback interface and nothing else", async (bench) => {
     assert.equal(await bench.tell("tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '"), "lo");
   });

@@ -8,7 +8,7 @@ import { isOciError } from "@melange2/oci";
  */
 
 /** Exit codes of the wrapper's own: before it runs anything; when all went well and what came of it cannot be kept. */
-export const refusals = { noSandbox: 97, missingTools: 98, noRoom: 99 } as const;
+export const refusals = { missingTools: 98, noRoom: 99 } as const;
 
 /** Whatever was thrown while talking to the daemon; errors of ours stay as they are. `doing`: "running main-2". */
 export function translated(error: unknown, doing: string, code: ErrorCode = "engine"): MelangeError {
@@ -85,6 +85,20 @@ export function stateGone(): MelangeError {
   });
 }
 
+const runcFailure = /^.*(?:unable to start container process|starting container process caused).*$/m;
+
+/** Whether a container could not be started because the state has no shell: the step's failure, and no fault of the daemon's. */
+export function withoutShell(output: string): boolean {
+  return /exec: "\/bin\/sh"/.test(runcFailure.exec(output)?.[0] ?? "");
+}
+
+/** What runc says on the stderr of a container that it could not start; undefined for any other text. */
+export function startFailure(output: string): MelangeError | undefined {
+  const said = runcFailure.exec(output)?.[0];
+  if (said === undefined) return undefined;
+  return engineError(`the daemon could not start a step: ${said}`, hintOf(said) ?? "See the daemon's log.");
+}
+
 export function missingTools(): MelangeError {
   return new MelangeError(
     "environment",
@@ -92,13 +106,6 @@ export function missingTools(): MelangeError {
     {
       hint: "Add busybox or coreutils to the base.",
     },
-  );
-}
-
-export function noSandbox(address: string): MelangeError {
-  return engineError(
-    `the daemon at ${address} runs steps among its own processes, where the end of a step cannot be cleaned up`,
-    "Start it without --oci-worker-no-process-sandbox, or build with --engine local.",
   );
 }
 

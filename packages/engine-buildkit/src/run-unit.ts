@@ -9,12 +9,13 @@ import {
   engineError,
   missingTools,
   noRoom,
-  noSandbox,
   refusals,
   refusedToRun,
+  startFailure,
   stateGone,
   throwIfAborted,
   translated,
+  withoutShell,
 } from "./foreign-errors.ts";
 import { exitOf, parseUnitResult } from "./run-result.ts";
 import { type BuildkitSnapshot, snapshotOfRun } from "./snapshot.ts";
@@ -26,6 +27,8 @@ import { unitOutput } from "./unit-output.ts";
 const patience = { tries: 5, firstMs: 50 };
 /** How long a wrapper that was told to stop may take before its container is killed. */
 const stopMs = 8_000;
+/** What of the output tells of a container that never started. */
+const beginLength = 4096;
 
 /** The session's `run`: found in the daemon's cache, or executed there. */
 export async function runUnit(
@@ -65,8 +68,9 @@ export async function runUnit(
   }
 }
 
-/** As a shell tells it. */
+/** As a shell tells them: SIGKILL, and a program that is not there. */
 const sigkill = 137;
+const notFoundCode = 127;
 
 type Attempt =
   | { readonly outcome: "result"; readonly result: RunResult }
@@ -91,6 +95,7 @@ async function attemptUnit(
   const output = unitOutput(op.marker, unit.steps.length, options);
   const runs: string[] = [];
   const cancel = new AbortController();
+  let begin = "";
   let killing: NodeJS.Timeout | undefined;
   const stop = () => {
     const run = runs.at(-1);
@@ -109,7 +114,9 @@ async function attemptUnit(
     if (options.signal.aborted) stop();
   });
   const unwatch = job.watch(op.name, (log) => {
-    if (runs.length > 0) output.live(log);
+    if (runs.length === 0) return;
+    if (begin.length < beginLength) begin += Buffer.from(log.data).toString();
+    output.live(log);
   });
   options.signal.addEventListener("abort", stop, { once: true });
   try {
@@ -135,7 +142,9 @@ async function attemptUnit(
       return killed(130, "interrupted", "the step did not stop when it was told to and was killed");
     if (refusedToRun(error)) return { outcome: found ? "stale" : "refused" };
     if (!isBuildkitError(error) || error.exitCode === undefined || runs.length === 0) throw translated(error, doing);
-    if (error.exitCode === refusals.noSandbox) throw noSandbox(client.address);
+    if (withoutShell(begin)) return killed(notFoundCode, "exit", "the step could not be started without /bin/sh");
+    const failure = startFailure(begin);
+    if (failure !== undefined) throw failure;
     if (error.exitCode === refusals.missingTools) throw missingTools();
     if (error.exitCode === refusals.noRoom) throw noRoom(client.address);
     const why =

@@ -33,7 +33,9 @@ export function createSession(space: BuildSpace): EngineSession {
     },
     async run(unit, from, runOptions) {
       for (const tell of notices) tell(unit);
-      return runUnit(space, unit, buildkitSnapshot(from), runOptions);
+      return runUnit(space, unit, buildkitSnapshot(from), runOptions).catch((error: unknown) => {
+        throw translated(error, `running ${unit.id}`);
+      });
     },
     read: (at, path, { signal }) => readState(client, buildkitSnapshot(at).state, path, signal),
     search: async (states, needles, { signal }) => searchStates(space, states.map(buildkitSnapshot), needles, signal),

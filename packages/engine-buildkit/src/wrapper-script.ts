@@ -15,7 +15,7 @@ export const places = {
 export const boundaryMark = "\u0001";
 
 /**
- * Process 1 of a unit's container: POSIX shell, constant, so that no shell ever parses a recipe's text. `$0` is the op's marker; for each
+ * The first process of a unit's container: POSIX shell, constant, so that no shell ever parses a recipe's text. `$0` is the op's marker; for each
  * step follow the number of words and the words of its command. The capture secret is `RUN LIMIT…`: a time limit in seconds for each step
  * (0: none), which is no part of what the step makes, as the secret is none of the cache key.
  *
@@ -29,8 +29,6 @@ export const boundaryMark = "\u0001";
 export const wrapperScript = `
 status=${places.status}
 read -r run limits <${places.order}
-# Where it is not process 1, the processes of others are in sight.
-[ $$ = 1 ] || exit ${refusals.noSandbox}
 for tool in env mkfifo sleep tee; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
 
 deaf() { trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM; }
@@ -51,7 +49,7 @@ start() {
   exec "$@"
 }
 
-# Ends every process but process 1, the one that sweeps and those that copy the output. held: one is not ours to end.
+# Ends every process but the first, the one that sweeps and those that copy the output. held: one is not ours to end.
 sweep() {
   held=
   read -r self rest </proc/self/stat
@@ -60,6 +58,8 @@ sweep() {
     for process in /proc/[0-9]*; do
       process=\${process#/proc/}
       case $process in $$ | $self | $out | $err) continue ;; esac
+      # Where it is not process 1, the daemon's processes are in sight, too.
+      [ $$ = 1 ] || [ /proc/$process/ns/mnt -ef /proc/self/ns/mnt ] || continue
       read -r stat 2>/dev/null </proc/$process/stat || continue
       case \${stat##*) } in Z* | X*) continue ;; esac
       if kill -KILL $process 2>/dev/null; then left=1; else held=1; fi

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { startRelay } from "@melange2-tooling/services";
 import { describe, expect, test } from "vitest";
 import buildkitEngine from "../src/index.ts";
 import { busyboxEnvironment, context, never } from "./daemons.ts";
+import { isRunning } from "./is-running.ts";
 import { openBuild } from "./open-build.ts";
 
 const buildkitd = process.env.MELANGE2_TEST_BUILDKIT;
@@ -118,15 +119,3 @@ describe.skipIf(buildkitd === undefined || tar === undefined)("a connection that
     while (isRunning(word)) await new Promise((resolve) => setTimeout(resolve, 50));
   });
 });
-
-/** Whether a process with this in its command line runs on this machine. */
-function isRunning(word: string): boolean {
-  return readdirSync("/proc").some((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(word);
-    } catch {
-      return false;
-    }
-  });
-}

@@ -1,5 +1,6 @@
 import { busyboxRoot, cBuildRoot, corpusRecipes, sourceTarballs, testUsers } from "@melange2-tooling/fixtures";
 import { startBuildkit } from "./buildkit.ts";
+import { startRootlessBuildkit } from "./buildkit-rootless.ts";
 import { conformanceSuite } from "./conformance.ts";
 import { startDocker } from "./docker.ts";
 import type { Provision } from "./provision.ts";
@@ -57,6 +58,7 @@ export const provisions = {
     ],
     start: startBuildkit,
   },
+  "buildkit-rootless": { variables: ["MELANGE2_TEST_BUILDKIT_ROOTLESS"], full: true, start: startRootlessBuildkit },
   conformance: { ...kept("MELANGE2_TEST_CONFORMANCE", conformanceSuite), full: true },
   busybox: {
     variables: ["MELANGE2_TEST_BUSYBOX_DIR", "MELANGE2_TEST_BUSYBOX_TAR"],

@@ -81,7 +81,7 @@ export function exec(root: State, options: ExecOptions): Execution {
       optional: optional ?? false,
     })),
   });
-  const platform = options.platform ?? root.platform;
+  const platform = options.platform === undefined ? root.platform : { ...options.platform };
   const vertex = createVertex({
     op: { case: "exec", value: op },
     inputs: inputs.list,

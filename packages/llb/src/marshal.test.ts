@@ -93,26 +93,64 @@ describe("marshal", () => {
   });
 });
 
+describe("a state", () => {
+  it("is not changed by what becomes of the objects that it was made of", () => {
+    const platform = { os: "linux", architecture: "arm64" };
+    const description = { a: "1" };
+    const progressGroup = { id: "g", name: "g" };
+    const made = image("alpine", { platform, description, progressGroup });
+    const ran = exec(local("a"), { args: ["a"], platform, description, progressGroup }).root;
+    const before = [made, ran, run(made, "on").root, run(ran, "on").root].map((state) => marshal(state).bytes);
+    platform.architecture = "amd64";
+    description.a = "2";
+    progressGroup.name = "h";
+    expect([made, ran, run(made, "on").root, run(ran, "on").root].map((state) => marshal(state).bytes)).toEqual(before);
+  });
+});
+
 describe("unmarshal", () => {
   it("gives the state that was marshalled: the same bytes, and the same graph on top of it", () => {
     const mounts = [{ type: "bind", target: "/out", from: scratch }] as const;
     const options = { name: "named", description: { a: "1" }, ignoreCache: true, mounts };
     const platform = { os: "linux", architecture: "arm64", variant: "v8" };
     const made = exec(image("alpine", { platform }), { args: ["sh", "-c", "true"], ...options });
-    for (const state of [base, run(base, "one").root, made.root, made.mount("/out"), merge([made.root, base])]) {
+    const arm = image("alpine", { platform });
+    const onScratch = exec(scratch, { args: ["a"], mounts: [{ type: "bind", target: "/in", from: arm }] });
+    const copied = file(scratch, [{ type: "copy", from: arm, source: "/", destination: "/" }]);
+    const written = file(arm, [{ type: "mkdir", path: "/a" }]);
+    for (const state of [
+      ...[base, run(base, "one").root, made.root, made.mount("/out"), merge([made.root, base])],
+      ...[onScratch.root, onScratch.mount("/in"), copied, written, merge([base, made.root]), merge([written, base])],
+      ...[diff(base, arm), diff(arm, base), diff(arm, scratch), diff(copied, written), diff(written, copied)],
+    ]) {
       const again = unmarshal(marshal(state).bytes);
       expect(Buffer.from(marshal(again).bytes).equals(marshal(state).bytes)).toBe(true);
       expect(again.output).toBe(state.output);
+      expect(again.platform).toEqual(state.platform);
       expect(run(again, "on").root.vertex?.digest).toBe(run(state, "on").root.vertex?.digest);
     }
   });
 
+  it("gives scratch for what scratch is marshalled to", () => {
+    expect(unmarshal(marshal(scratch).bytes)).toBe(scratch);
+  });
+
+  it("is not deterred by a chain that recursion would not survive", () => {
+    let state: State = base;
+    for (let step = 0; step < 12_000; step++) state = file(state, [{ type: "mkdir", path: `/${step}` }]);
+    expect(unmarshal(marshal(state).bytes).vertex?.digest).toBe(state.vertex?.digest);
+  });
+
+  it("holds nothing of the buffer that it is given", () => {
+    const { bytes } = marshal(run(base, "make").root);
+    const given = Buffer.from(bytes);
+    const state = unmarshal(given);
+    given.fill(0);
+    expect(Buffer.from(marshal(state).bytes).equals(bytes)).toBe(true);
+  });
+
   it("refuses what is no definition", () => {
-    for (const bytes of [
-      new Uint8Array(),
-      Buffer.from("no definition"),
-      marshal(run(base, "x").root).bytes.slice(0, 90),
-    ]) {
+    for (const bytes of [Buffer.from("no definition"), marshal(run(base, "x").root).bytes.slice(0, 90)]) {
       expect(() => unmarshal(bytes)).toThrow(/^unmarshal: this is no definition/);
     }
   });

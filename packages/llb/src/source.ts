@@ -90,12 +90,13 @@ function source(
 ): State {
   // The daemon writes map entries in the order of their keys.
   const attrs = Object.fromEntries(Object.entries(about.attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const platform = options.platform && { ...options.platform };
   const vertex = createVertex({
     op: { case: "source", value: create(SourceOpSchema, { identifier, attrs }) },
     inputs: [],
-    platform: options.platform,
+    platform,
     options,
     capabilities: about.capabilities,
   });
-  return { vertex, output: 0, platform: options.platform };
+  return { vertex, output: 0, platform };
 }

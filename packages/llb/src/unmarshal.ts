@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { LlbError } from "./error.ts";
-import { DefinitionSchema, type OpMetadata, OpSchema } from "./gen/ops_pb.ts";
-import type { State } from "./state.ts";
+import { DefinitionSchema, type Op, type OpMetadata, OpSchema } from "./gen/ops_pb.ts";
+import { type State, scratch } from "./state.ts";
 import { type Platform, sha256, type Vertex } from "./vertex.ts";
 
 /**
@@ -9,28 +9,47 @@ import { type Platform, sha256, type Vertex } from "./vertex.ts";
  * just been made. Throws an LlbError for what is no definition.
  */
 export function unmarshal(bytes: Uint8Array): State {
-  const { def, metadata } = parse(() => fromBinary(DefinitionSchema, bytes));
-  const vertices = new Map<string, Vertex>();
-  const inputsOf = (op: Uint8Array) =>
-    parse(() => fromBinary(OpSchema, op)).inputs.map(({ digest, index }) => {
-      const vertex = vertices.get(digest);
-      if (vertex === undefined) throw notOne(`the op ${digest} is missing, or comes after its user`);
-      return { vertex, index };
+  if (bytes.length === 0) return scratch;
+  // A copy, because the vertices are views of it: the caller's own may change.
+  const { def, metadata } = parse(() => fromBinary(DefinitionSchema, new Uint8Array(bytes)));
+  const made = new Map<string, State>();
+  const read = (bytes: Uint8Array) => {
+    const op = parse(() => fromBinary(OpSchema, bytes));
+    const inputs = op.inputs.map(({ digest, index }): State => {
+      const state = made.get(digest);
+      if (state === undefined) throw notOne(`the op ${digest} is missing, or comes after its user`);
+      return { ...state, output: index };
     });
-  for (const op of def.slice(0, -1)) {
-    const digest = sha256(op);
-    const inputs = inputsOf(op).map(({ vertex }) => vertex);
-    vertices.set(digest, { digest, bytes: op, inputs, ...restOf(metadata[digest]) });
+    return { op, inputs };
+  };
+  for (const bytes of def.slice(0, -1)) {
+    const digest = sha256(bytes);
+    const { op, inputs } = read(bytes);
+    const vertex = {
+      digest,
+      bytes,
+      inputs: inputs.flatMap((input) => input.vertex ?? []),
+      ...restOf(metadata[digest]),
+    };
+    made.set(digest, { vertex, output: 0, platform: platformOf(op, inputs) });
   }
-  const [result] = inputsOf(def.at(-1) ?? new Uint8Array());
+  const [result] = read(def.at(-1) ?? new Uint8Array()).inputs;
   if (result === undefined) throw notOne("it has no result");
-  return { vertex: result.vertex, output: result.index, platform: platformOf(result.vertex) };
+  return result;
 }
 
-/** Ops on files and layers have no platform of their own: they take that of what they begin with. */
-function platformOf(vertex: Vertex): Platform | undefined {
-  const { platform } = parse(() => fromBinary(OpSchema, vertex.bytes));
-  if (platform === undefined) return vertex.inputs[0] && platformOf(vertex.inputs[0]);
+/** Ops on files and layers have no platform of their own: they take that of the state that their function takes it of. */
+function platformOf({ op, platform }: Op, inputs: readonly State[]): Platform | undefined {
+  const of = (input = -1) => inputs[input]?.platform;
+  switch (op.case) {
+    case "file":
+      return of(op.value.actions[0]?.input);
+    case "diff":
+      return of(op.value.upper?.input) ?? of(op.value.lower?.input);
+    case "merge":
+      return of(op.value.inputs[0]?.input);
+  }
+  if (platform === undefined) return undefined;
   const { OS: os, Architecture: architecture, Variant: variant } = platform;
   return { os, architecture, ...(variant === "" ? {} : { variant }) };
 }

@@ -58,9 +58,9 @@ export function createVertex(spec: VertexSpec): Vertex {
     inputs: spec.inputs.flatMap((state) => state.vertex ?? []),
     options: {
       ...(spec.options.name === undefined ? {} : { name: spec.options.name }),
-      ...(spec.options.description === undefined ? {} : { description: spec.options.description }),
+      ...(spec.options.description === undefined ? {} : { description: { ...spec.options.description } }),
       ...(spec.options.ignoreCache === undefined ? {} : { ignoreCache: spec.options.ignoreCache }),
-      ...(spec.options.progressGroup === undefined ? {} : { progressGroup: spec.options.progressGroup }),
+      ...(spec.options.progressGroup === undefined ? {} : { progressGroup: { ...spec.options.progressGroup } }),
     },
     capabilities: [...new Set(spec.capabilities)].sort(),
   };

@@ -37,6 +37,11 @@ describe("what cannot be is refused where it is written", () => {
     ],
     ["no actions", () => file(base, []), "file: there are no actions"],
     ["a layout by tag", () => ociLayout("x:latest", { store: "s" }), 'ociLayout: "x:latest" does not pin a manifest'],
+    [
+      "a layout with an odd name",
+      () => ociLayout(`X@sha256:${"0".repeat(64)}`, { store: "s" }),
+      `ociLayout: "X@sha256:${"0".repeat(64)}" is not an image reference`,
+    ],
     ["an odd name", () => image("a b"), 'image: "a b" is not an image reference'],
     [
       "a result that is none",
@@ -73,6 +78,8 @@ describe("results of an exec", () => {
 });
 
 describe("normalizeReference", () => {
+  const digest = `sha256:${"0a".repeat(32)}`;
+
   it.each([
     ["alpine", "docker.io/library/alpine:latest"],
     ["alpine:3", "docker.io/library/alpine:3"],
@@ -81,6 +88,22 @@ describe("normalizeReference", () => {
     ["localhost/a", "localhost/a:latest"],
     ["localhost:5000/a/b:c", "localhost:5000/a/b:c"],
     ["ghcr.io/a", "ghcr.io/a:latest"],
-    ["a@sha256:00", "docker.io/library/a@sha256:00"],
+    [`a@${digest}`, `docker.io/library/a@${digest}`],
+    [`a:b@${digest}`, `docker.io/library/a:b@${digest}`],
+    ["index.docker.io/a", "docker.io/library/a:latest"],
+    ["[::1]:5000/a", "[::1]:5000/a:latest"],
+    ["Host/a", "Host/a:latest"],
+    ["a-b.c:1/x/y__z--w:T", "a-b.c:1/x/y__z--w:T"],
+    [`a:${"t".repeat(128)}`, `docker.io/library/a:${"t".repeat(128)}`],
   ])("%s is %s", (short, full) => expect(normalizeReference(short)).toBe(full));
+
+  it.each([
+    ...["", "Alpine", "a/B", "alpine:", "a@", "a@b", "/a", "a//b", "a/", "a:b:c", "localhost/"],
+    ...["a:b/c/", "a:.b", "a b"],
+    ...["a@sha256:00", `a@${digest}0`, `a@${digest}:b`, `a@${digest.toUpperCase()}`, `a@${digest}@${digest}`, "a\n"],
+    ...["-a.b/c", "a.b-/c", "a..b/c", "a.b:/c", "a.b:x/c", "[::1/a", "[x]:1/a", "a_", "a.-b", "a___b", "-a"],
+    ...[`a:${"t".repeat(129)}`, `x/${"a".repeat(254)}`],
+  ])("%j is none", (reference) =>
+    expect(() => normalizeReference(reference)).toThrow(`image: "${reference}" is not an image reference`),
+  );
 });

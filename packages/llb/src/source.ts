@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { LlbError } from "./error.ts";
 import { SourceOpSchema } from "./gen/ops_pb.ts";
-import { normalizeReference } from "./reference.ts";
+import { completeReference } from "./reference.ts";
 import type { State } from "./state.ts";
 import { createVertex, type Platform, type VertexOptions } from "./vertex.ts";
 
@@ -17,7 +17,7 @@ export interface ImageOptions extends SourceOptions {
 /** The filesystem of an image in a registry (or, in a Docker daemon, of one it has). Short names are completed as Docker does. */
 export function image(reference: string, options: ImageOptions = {}): State {
   const mode = options.resolveMode;
-  return source(`docker-image://${normalizeReference(reference)}`, options, {
+  return source(`docker-image://${completeReference("image", reference)}`, options, {
     attributes: mode === undefined ? {} : { "image.resolvemode": mode },
     capabilities: ["source.image", ...(mode === "pull" ? ["source.image.resolvemode"] : [])],
   });
@@ -39,7 +39,7 @@ export function ociLayout(reference: string, options: OciLayoutOptions): State {
       "Write it as name@sha256: and the 64 hex digits of the manifest.",
     );
   }
-  return source(`oci-layout://${normalizeReference(reference)}`, options, {
+  return source(`oci-layout://${completeReference("ociLayout", reference)}`, options, {
     attributes: {
       "oci.store": options.store,
       ...(options.session === undefined ? {} : { "oci.session": options.session }),

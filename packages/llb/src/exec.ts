@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { someText, text, variable, whole } from "./check.ts";
 import { LlbError } from "./error.ts";
 import { ExecOpSchema, NetMode, SecurityMode } from "./gen/ops_pb.ts";
 import { type BindMount, isResult, type Mount, marshalMount, mountCapabilities, orderMounts } from "./mount.ts";
@@ -46,7 +47,8 @@ export interface Execution {
 
 /** One program run on `root`, which itself never changes. */
 export function exec(root: State, options: ExecOptions): Execution {
-  if (options.args.length === 0) {
+  const [program, ...rest] = options.args;
+  if (program === undefined) {
     throw new LlbError("exec", "there is no program to run", "Give args, the program first.");
   }
   const rootMount: BindMount = {
@@ -65,19 +67,21 @@ export function exec(root: State, options: ExecOptions): Execution {
   const security = options.security ?? "sandbox";
   const op = create(ExecOpSchema, {
     meta: {
-      args: [...options.args],
-      env: Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`),
+      args: [someText("exec, args", program), ...rest.map((word) => text("exec, args", word))],
+      env: Object.entries(options.env ?? {}).map(
+        ([name, value]) => `${variable("exec, env", name)}=${text(`exec, env ${name}`, value)}`,
+      ),
       cwd: absolutePath("exec, cwd", options.cwd ?? "/"),
-      user: options.user ?? "",
+      user: text("exec, user", options.user ?? ""),
       removeMountStubsRecursive: true,
-      validExitCodes: [...(options.validExitCodes ?? [])],
+      validExitCodes: (options.validExitCodes ?? []).map((code) => whole("exec, validExitCodes", code, 0, 255)),
     },
     mounts: mounts.map((mount) => marshalMount(mount, inputs.index, results.indexOf(mount.target))),
     network: networkModes[network],
     security: security === "insecure" ? SecurityMode.INSECURE : SecurityMode.SANDBOX,
     secretenv: (options.secretEnv ?? []).map(({ name, id, optional }) => ({
-      name,
-      ID: id,
+      name: variable("exec, secretEnv", name),
+      ID: someText(`exec, secretEnv ${name}, id`, id),
       optional: optional ?? false,
     })),
   });

@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { id, mode, whole } from "./check.ts";
 import { LlbError } from "./error.ts";
 import { type ChownOptSchema, FileActionSchema, FileOpSchema } from "./gen/ops_pb.ts";
 import { absolutePath } from "./path.ts";
@@ -8,6 +9,8 @@ import { createInputs, createVertex, type VertexOptions } from "./vertex.ts";
 /** One change of a filesystem, made by the daemon itself: no program runs. */
 export type FileAction = CopyAction | MkdirAction | MkfileAction | RemoveAction;
 
+type ChangingAction = Exclude<FileAction, RemoveAction>;
+
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
@@ -16,7 +19,10 @@ export interface Owner {
 export interface FileAttributes {
   /** root by default; for a copy, as in the source. */
   readonly owner?: Owner;
-  /** Permission bits, at most 0o777. 0o755 for a directory, 0o644 for a file; for a copy, as in the source. */
+  /**
+   * Permission bits. For a new directory or file at most 0o777, by default 0o755 and 0o644; for a copy at most 0o7777, of
+   * which Docker 20.10 sets the lower nine, by default as in the source.
+   */
   readonly mode?: number;
   /** mtime in nanoseconds since 1970. The time of the run by default; for a copy, as in the source. */
   readonly timestamp?: bigint;
@@ -100,14 +106,14 @@ function marshalAction(action: FileAction): MessageInitShape<typeof FileActionSc
         value: {
           src: absolutePath("copy", action.source),
           dest: destinationPath(action.destination),
-          mode: action.mode ?? -1,
+          mode: action.mode === undefined ? -1 : mode("copy, mode", action.mode, 0o7777),
           ...owner(action),
           followSymlink: action.followSymlinks ?? false,
           dirCopyContents: action.contents ?? false,
           createDestPath: action.parents ?? false,
           allowWildcard: (action.wildcard ?? false) !== false,
           allowEmptyWildcard: action.wildcard === "optional",
-          timestamp: action.timestamp ?? -1n,
+          timestamp: timestamp(action),
           includePatterns: [...(action.include ?? [])],
           excludePatterns: [...(action.exclude ?? [])],
         },
@@ -117,10 +123,10 @@ function marshalAction(action: FileAction): MessageInitShape<typeof FileActionSc
         case: "mkdir",
         value: {
           path: absolutePath("mkdir", action.path),
-          mode: action.mode ?? 0o755,
+          mode: mode("mkdir, mode", action.mode ?? 0o755, 0o777),
           makeParents: action.parents ?? false,
           ...owner(action),
-          timestamp: action.timestamp ?? -1n,
+          timestamp: timestamp(action),
         },
       };
     case "mkfile":
@@ -128,10 +134,10 @@ function marshalAction(action: FileAction): MessageInitShape<typeof FileActionSc
         case: "mkfile",
         value: {
           path: absolutePath("mkfile", action.path),
-          mode: action.mode ?? 0o644,
+          mode: mode("mkfile, mode", action.mode ?? 0o644, 0o777),
           data: typeof action.data === "string" ? new TextEncoder().encode(action.data) : action.data,
           ...owner(action),
-          timestamp: action.timestamp ?? -1n,
+          timestamp: timestamp(action),
         },
       };
     case "remove":
@@ -151,10 +157,18 @@ function destinationPath(path: string): string {
   return path.endsWith("/") && clean !== "/" ? `${clean}/` : clean;
 }
 
-function owner(attributes: FileAttributes): { owner?: MessageInitShape<typeof ChownOptSchema> } {
-  if (attributes.owner === undefined) return {};
-  const { uid, gid } = attributes.owner;
+function owner(action: ChangingAction): { owner?: MessageInitShape<typeof ChownOptSchema> } {
+  if (action.owner === undefined) return {};
+  const uid = id(`${action.type}, owner.uid`, action.owner.uid);
+  const gid = id(`${action.type}, owner.gid`, action.owner.gid);
   return { owner: { user: { user: { case: "byID", value: uid } }, group: { user: { case: "byID", value: gid } } } };
+}
+
+/** -1 is what a daemon takes for none. */
+function timestamp(action: ChangingAction): bigint {
+  return action.timestamp === undefined
+    ? -1n
+    : whole(`${action.type}, timestamp`, action.timestamp, 0n, 2n ** 63n - 1n);
 }
 
 function actionCapabilities(action: FileAction): readonly string[] {

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { id, mode, someText, whole } from "./check.ts";
 import { LlbError } from "./error.ts";
 import { CacheSharingOpt, type Mount as MountMessage, MountSchema, MountType } from "./gen/ops_pb.ts";
 import { absolutePath } from "./path.ts";
@@ -39,7 +40,7 @@ export interface SecretMount {
   readonly id: string;
   /** True: without a value the file is missing; else the exec fails before it runs. */
   readonly optional?: boolean;
-  /** Permission bits, 0o400 by default. */
+  /** Permission bits, at most 0o777; 0o400 by default. */
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
@@ -48,7 +49,7 @@ export interface SecretMount {
 export interface TmpfsMount {
   readonly type: "tmpfs";
   readonly target: string;
-  /** Bytes; undefined: no limit of its own. */
+  /** Bytes, at least 1; undefined: no limit of its own. */
   readonly size?: number;
 }
 
@@ -74,6 +75,7 @@ export function isResult(mount: Mount): boolean {
 
 /** `output` is the number of the result, or -1. */
 export function marshalMount(mount: Mount, input: (state: State) => number, output: number): MountMessage {
+  const where = `exec, ${mount.type} ${mount.target}`;
   const common = { dest: mount.target, output, input: -1 };
   switch (mount.type) {
     case "bind":
@@ -81,25 +83,25 @@ export function marshalMount(mount: Mount, input: (state: State) => number, outp
         ...common,
         input: input(mount.from),
         readonly: mount.readonly ?? false,
-        selector: mount.selector === undefined ? "" : absolutePath(`exec, bind ${mount.target}`, mount.selector),
+        selector: mount.selector === undefined ? "" : absolutePath(where, mount.selector),
       });
     case "cache":
       return create(MountSchema, {
         ...common,
         input: mount.from === undefined ? -1 : input(mount.from),
-        selector: mount.selector === undefined ? "" : absolutePath(`exec, cache ${mount.target}`, mount.selector),
+        selector: mount.selector === undefined ? "" : absolutePath(where, mount.selector),
         mountType: MountType.CACHE,
-        cacheOpt: { ID: mount.id, sharing: sharingModes[mount.sharing ?? "shared"] },
+        cacheOpt: { ID: someText(`${where}, id`, mount.id), sharing: sharingModes[mount.sharing ?? "shared"] },
       });
     case "secret":
       return create(MountSchema, {
         ...common,
         mountType: MountType.SECRET,
         secretOpt: {
-          ID: mount.id,
-          uid: mount.uid ?? 0,
-          gid: mount.gid ?? 0,
-          mode: mount.mode ?? 0o400,
+          ID: someText(`${where}, id`, mount.id),
+          uid: id(`${where}, uid`, mount.uid ?? 0),
+          gid: id(`${where}, gid`, mount.gid ?? 0),
+          mode: mode(`${where}, mode`, mount.mode ?? 0o400, 0o777),
           optional: mount.optional ?? false,
         },
       });
@@ -107,7 +109,9 @@ export function marshalMount(mount: Mount, input: (state: State) => number, outp
       return create(MountSchema, {
         ...common,
         mountType: MountType.TMPFS,
-        TmpfsOpt: { size: BigInt(mount.size ?? 0) },
+        TmpfsOpt: {
+          size: mount.size === undefined ? 0n : BigInt(whole(`${where}, size`, mount.size, 1, Number.MAX_SAFE_INTEGER)),
+        },
       });
   }
 }

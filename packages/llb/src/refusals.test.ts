@@ -2,11 +2,15 @@ import { describe, expect, it } from "vitest";
 import { isLlbError, LlbError } from "./error.ts";
 import { exec } from "./exec.ts";
 import { file } from "./file.ts";
+import type { Mount } from "./mount.ts";
 import { normalizeReference } from "./reference.ts";
-import { image, ociLayout } from "./source.ts";
+import { image, local, ociLayout } from "./source.ts";
 import { scratch } from "./state.ts";
 
 const base = image("alpine");
+const pinned = `x@sha256:${"0".repeat(64)}`;
+const environment = (env: Readonly<Record<string, string>>) => exec(base, { args: ["a"], env });
+const mounted = (mount: Mount) => exec(base, { args: ["a"], mounts: [mount] });
 
 describe("what cannot be is refused where it is written", () => {
   const cases: readonly [string, () => unknown, string][] = [
@@ -41,6 +45,82 @@ describe("what cannot be is refused where it is written", () => {
       "a layout with an odd name",
       () => ociLayout(`X@sha256:${"0".repeat(64)}`, { store: "s" }),
       `ociLayout: "X@sha256:${"0".repeat(64)}" is not an image reference`,
+    ],
+    ["a store without a name", () => ociLayout(pinned, { store: "" }), "ociLayout, store: it is empty"],
+    ["a directory without a name", () => local(""), "local, name: it is empty"],
+    ["a program without a name", () => exec(base, { args: ["", "a"] }), "exec, args: it is empty"],
+    ["half an argument", () => exec(base, { args: ["a", "b\0c"] }), "exec, args: it holds a NUL character"],
+    ["half a path", () => exec(base, { args: ["a"], cwd: "/a\0" }), "exec, cwd: it holds a NUL character"],
+    ["half a user", () => exec(base, { args: ["a"], user: "0\0" }), "exec, user: it holds a NUL character"],
+    ["half a value", () => environment({ A: "\0" }), "exec, env A: it holds a NUL character"],
+    ["a variable without a name", () => environment({ "": "a" }), "exec, env: it is empty"],
+    ["two variables in one", () => environment({ "A=B": "a" }), 'exec, env: "A=B" is not the name of a variable'],
+    ["no value", () => environment({ A: undefined as never }), "exec, env A: undefined is not a text"],
+    [
+      "a secret in two variables",
+      () => exec(base, { args: ["a"], secretEnv: [{ name: "A=B", id: "a" }] }),
+      'exec, secretEnv: "A=B" is not the name of a variable',
+    ],
+    [
+      "a secret variable of nothing",
+      () => exec(base, { args: ["a"], secretEnv: [{ name: "A", id: "" }] }),
+      "exec, secretEnv A, id: it is empty",
+    ],
+    [
+      "a secret of nothing",
+      () => mounted({ type: "secret", target: "/s", id: "" }),
+      "exec, secret /s, id: it is empty",
+    ],
+    ["a cache of nothing", () => mounted({ type: "cache", target: "/c", id: "" }), "exec, cache /c, id: it is empty"],
+    [
+      "nobody's secret",
+      () => mounted({ type: "secret", target: "/s", id: "s", uid: -1 }),
+      "exec, secret /s, uid: -1 is not a whole number from 0 to 4294967295",
+    ],
+    [
+      "a secret that is executed as somebody",
+      () => mounted({ type: "secret", target: "/s", id: "s", mode: 0o4755 }),
+      "exec, secret /s, mode: 0o4755 is not a whole number from 0o0 to 0o777",
+    ],
+    [
+      "half a byte",
+      () => mounted({ type: "tmpfs", target: "/t", size: 1.5 }),
+      "exec, tmpfs /t, size: 1.5 is not a whole number from 1 to 9007199254740991",
+    ],
+    [
+      "an exit code that no program has",
+      () => exec(base, { args: ["a"], validExitCodes: [256] }),
+      "exec, validExitCodes: 256 is not a whole number from 0 to 255",
+    ],
+    [
+      "a sticky new directory",
+      () => file(base, [{ type: "mkdir", path: "/a", mode: 0o1777 }]),
+      "mkdir, mode: 0o1777 is not a whole number from 0o0 to 0o777",
+    ],
+    [
+      "a new program that is executed as somebody",
+      () => file(base, [{ type: "mkfile", path: "/a", data: "", mode: 0o4755 }]),
+      "mkfile, mode: 0o4755 is not a whole number from 0o0 to 0o777",
+    ],
+    [
+      "a mode with a type",
+      () => file(base, [{ type: "copy", from: base, source: "/a", destination: "/b", mode: 0o100644 }]),
+      "copy, mode: 0o100644 is not a whole number from 0o0 to 0o7777",
+    ],
+    [
+      "a mode as a text",
+      () => file(base, [{ type: "mkdir", path: "/a", mode: "755" as never }]),
+      "mkdir, mode: 755 is not a whole number from 0o0 to 0o777",
+    ],
+    [
+      "nobody's file",
+      () => file(base, [{ type: "mkdir", path: "/a", owner: { uid: 0, gid: 2 ** 32 } }]),
+      "mkdir, owner.gid: 4294967296 is not a whole number from 0 to 4294967295",
+    ],
+    [
+      "a time that stands for none",
+      () => file(base, [{ type: "mkdir", path: "/a", timestamp: -1n }]),
+      "mkdir, timestamp: -1 is not a whole number from 0 to 9223372036854775807",
     ],
     ["an odd name", () => image("a b"), 'image: "a b" is not an image reference'],
     [

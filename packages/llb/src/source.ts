@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { someText } from "./check.ts";
 import { LlbError } from "./error.ts";
 import { SourceOpSchema } from "./gen/ops_pb.ts";
 import { completeReference } from "./reference.ts";
@@ -41,7 +42,7 @@ export function ociLayout(reference: string, options: OciLayoutOptions): State {
   }
   return source(`oci-layout://${completeReference("ociLayout", reference)}`, options, {
     attributes: {
-      "oci.store": options.store,
+      "oci.store": someText("ociLayout, store", options.store),
       ...(options.session === undefined ? {} : { "oci.session": options.session }),
     },
     capabilities: ["source.ocilayout"],
@@ -80,7 +81,7 @@ export function local(name: string, options: LocalOptions = {}): State {
   add("local.followpaths", patterns(options.followPaths), "source.local.followpaths");
   add("local.sharedkeyhint", options.sharedKeyHint, "source.local.sharedkeyhint");
   add("local.unique", options.unique, "source.local.unique");
-  return source(`local://${name}`, options, { attributes, capabilities });
+  return source(`local://${someText("local, name", name)}`, options, { attributes, capabilities });
 }
 
 function source(

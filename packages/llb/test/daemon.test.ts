@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -89,7 +90,7 @@ function everything(nonce: string): State {
         destination: "/copied/",
         parents: true,
         wildcard: true,
-        mode: 0o600,
+        mode: 0o4750,
       },
       { type: "mkfile", path: "/f", data: "text", owner: { uid: 1, gid: 2 }, mode: 0o640, timestamp: 5n },
       {
@@ -147,6 +148,7 @@ describe.skipIf(missing !== undefined)(
         expect.arrayContaining(["root", "first", "second", "third", "files", "diff", "merge"]),
       );
       expect(readFileSync(join(out, "copied/x"), "utf8")).toBe("x\n");
+      expect(statSync(join(out, "copied/x")).mode & 0o7777).toBe(0o4750);
       expect(readFileSync(join(out, "x"), "utf8")).toBe("x\n");
       expect(readFileSync(join(out, "f"), "utf8")).toBe("text");
       expect(existsSync(join(out, "all/bin/busybox"))).toBe(true);

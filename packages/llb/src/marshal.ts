@@ -15,8 +15,9 @@ export interface Definition {
 
 export interface DefinedVertex {
   /**
-   * What status streams and errors of a daemon from 0.11 on show, with one exception: `ignoreCache` on a vertex that
-   * another build is running without it gets a digest of its own. So tell vertices apart by name.
+   * What status streams and errors of a daemon from 0.11 on show, with exceptions: `ignoreCache` on a vertex that another
+   * build is running without it gets a digest of its own, and so do execs behind the daemon's network proxy, sources that
+   * its policy changes, and all that stands on them. So tell vertices apart by name.
    */
   readonly digest: string;
   readonly name: string | undefined;

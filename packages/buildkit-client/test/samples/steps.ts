@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { finished } from "node:stream/promises";
 import { type ByteSink, connect, directoryTree } from "@melange2/buildkit-client";
 
-const [address = "docker://", graph = "graph.pb", context = "."] = process.argv.slice(2);
+const [address = "unix:///run/buildkit/buildkitd.sock", graph = "graph.pb", context = "."] = process.argv.slice(2);
 
 const file = createWriteStream("image.tar", { flags: "wx", mode: 0o600 });
 const sink: ByteSink = {

@@ -8,7 +8,7 @@ const build = exec(base, {
   name: "compile",
   args: ["go", "build", "-o", "/out/", "./..."],
   cwd: "/src",
-  env: { CGO_ENABLED: "0" },
+  env: { PATH: "/usr/local/go/bin:/usr/bin:/bin", CGO_ENABLED: "0" },
   network: "none",
   mounts: [
     { type: "bind", target: "/src", from: source, readonly: true },

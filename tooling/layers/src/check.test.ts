@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkLayers } from "./check.ts";
+import { rules } from "./rules.ts";
 import { type Manifest, readWorkspace, type WorkspacePackage } from "./workspace.ts";
 
 const repositoryRoot = resolve(import.meta.dirname, "../../..");
@@ -10,6 +11,11 @@ describe("this workspace", () => {
 
   test("keeps its layers", () => {
     expect(checkLayers(workspace)).toEqual([]);
+  });
+
+  test("has every package that there is a rule for", () => {
+    const names = workspace.map(({ manifest }) => manifest.name);
+    expect(Object.keys(rules).filter((name) => !names.includes(name))).toEqual([]);
   });
 
   test("is read at all", () => {
@@ -73,6 +79,12 @@ test.each([
     workspacePackage("@melange2/core", text, on(...(module === "yaml" ? ["yaml"] : []))),
   ]).slice(-1);
   expect(first).toBe(`packages/core/src/index.ts:1: imports ${module}: core must never import ${set}`);
+});
+
+test("environment refuses the network", () => {
+  expect(checkLayers([workspacePackage("@melange2/environment", 'import "node:https";')])).toEqual([
+    "packages/environment/src/index.ts:1: imports node:https: environment must never import network",
+  ]);
 });
 
 test("a package that may import only some names them", () => {

@@ -35,12 +35,12 @@ export function whole<T extends number | bigint>(
   throw new LlbError(where, `${is ? print(value) : value} is not a whole number ${range}`, `Give one ${range}.`);
 }
 
-/** Permission bits. */
-export function mode(where: string, value: number, most: number): number {
+/** Permission bits of a file, told in octal. */
+export function permissions(where: string, value: number, most: number): number {
   return whole(where, value, 0, most, (bits) => `0o${bits.toString(8)}`);
 }
 
-/** A user or a group. */
-export function id(where: string, value: number): number {
+/** The number of a user or a group. */
+export function ownerId(where: string, value: number): number {
   return whole(where, value, 0, 0xffff_ffff);
 }

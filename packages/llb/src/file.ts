@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { id, mode, whole } from "./check.ts";
+import { ownerId, permissions, whole } from "./check.ts";
 import { LlbError } from "./error.ts";
 import { type ChownOptSchema, FileActionSchema, FileOpSchema } from "./gen/ops_pb.ts";
 import { absolutePath } from "./path.ts";
@@ -106,7 +106,7 @@ function marshalAction(action: FileAction): MessageInitShape<typeof FileActionSc
         value: {
           src: absolutePath("copy", action.source),
           dest: destinationPath(action.destination),
-          mode: action.mode === undefined ? -1 : mode("copy, mode", action.mode, 0o7777),
+          mode: action.mode === undefined ? -1 : permissions("copy, mode", action.mode, 0o7777),
           ...owner(action),
           followSymlink: action.followSymlinks ?? false,
           dirCopyContents: action.contents ?? false,
@@ -123,7 +123,7 @@ function marshalAction(action: FileAction): MessageInitShape<typeof FileActionSc
         case: "mkdir",
         value: {
           path: absolutePath("mkdir", action.path),
-          mode: mode("mkdir, mode", action.mode ?? 0o755, 0o777),
+          mode: permissions("mkdir, mode", action.mode ?? 0o755, 0o777),
           makeParents: action.parents ?? false,
           ...owner(action),
           timestamp: timestamp(action),
@@ -134,7 +134,7 @@ function marshalAction(action: FileAction): MessageInitShape<typeof FileActionSc
         case: "mkfile",
         value: {
           path: absolutePath("mkfile", action.path),
-          mode: mode("mkfile, mode", action.mode ?? 0o644, 0o777),
+          mode: permissions("mkfile, mode", action.mode ?? 0o644, 0o777),
           data: typeof action.data === "string" ? new TextEncoder().encode(action.data) : action.data,
           ...owner(action),
           timestamp: timestamp(action),
@@ -159,8 +159,8 @@ function destinationPath(path: string): string {
 
 function owner(action: ChangingAction): { owner?: MessageInitShape<typeof ChownOptSchema> } {
   if (action.owner === undefined) return {};
-  const uid = id(`${action.type}, owner.uid`, action.owner.uid);
-  const gid = id(`${action.type}, owner.gid`, action.owner.gid);
+  const uid = ownerId(`${action.type}, owner.uid`, action.owner.uid);
+  const gid = ownerId(`${action.type}, owner.gid`, action.owner.gid);
   return { owner: { user: { user: { case: "byID", value: uid } }, group: { user: { case: "byID", value: gid } } } };
 }
 

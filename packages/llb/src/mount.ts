@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { id, mode, someText, whole } from "./check.ts";
+import { ownerId, permissions, someText, whole } from "./check.ts";
 import { LlbError } from "./error.ts";
 import { CacheSharingOpt, type Mount as MountMessage, MountSchema, MountType } from "./gen/ops_pb.ts";
 import { absolutePath } from "./path.ts";
@@ -99,9 +99,9 @@ export function marshalMount(mount: Mount, input: (state: State) => number, outp
         mountType: MountType.SECRET,
         secretOpt: {
           ID: someText(`${where}, id`, mount.id),
-          uid: id(`${where}, uid`, mount.uid ?? 0),
-          gid: id(`${where}, gid`, mount.gid ?? 0),
-          mode: mode(`${where}, mode`, mount.mode ?? 0o400, 0o777),
+          uid: ownerId(`${where}, uid`, mount.uid ?? 0),
+          gid: ownerId(`${where}, gid`, mount.gid ?? 0),
+          mode: permissions(`${where}, mode`, mount.mode ?? 0o400, 0o777),
           optional: mount.optional ?? false,
         },
       });

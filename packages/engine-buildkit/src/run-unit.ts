@@ -45,6 +45,7 @@ export async function runUnit(
   const nonce = options.fresh === undefined ? undefined : `${options.fresh}.${randomBytes(4).toString("hex")}`;
   let op = unitOp(from.state, unit, { network, nonce });
   if (nonce !== undefined) space.ownRecords.add(op.marker);
+  let stale = 0;
   let refused = 0;
   let beside = false;
   for (;;) {
@@ -53,7 +54,7 @@ export async function runUnit(
     await space.job.close();
     throwIfAborted(signal);
     if (attempt.outcome === "stale") {
-      if (await forget(space.client, op.marker, signal)) continue;
+      if (++stale < patience.tries && (await forget(space.client, op.marker, signal))) continue;
     } else {
       // Another client looked for a result that is gone, which holds for everybody until its job ends; or it is one that this stands on.
       if (++refused < patience.tries) {

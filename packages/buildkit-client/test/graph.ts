@@ -50,11 +50,11 @@ export function mkfile(path: string, data: Uint8Array): Node {
   return node(4, { 2: [message({ 1: -1, 2: -1, 3: 0, 5: message({ 1: path, 2: 0o644, 3: data, 5: 0 }) })] });
 }
 
-/** Runs a script; `secrets` are mounted at `/dev/.ID` and required. */
-export function run(root: Node, script: string, secrets: readonly string[] = []): Node {
+/** Runs a script; `secrets` are mounted at `/dev/.ID`. */
+export function run(root: Node, script: string, secrets: readonly string[] = [], optional = false): Node {
   const meta = message({ 1: ["/bin/sh", "-ec", script], 2: ["PATH=/bin"], 3: "/" });
   const mounts = secrets.map((id) =>
-    message({ 1: -1, 3: `/dev/.${id}`, 4: -1, 6: 1, 21: message({ 1: id, 4: 0o444 }) }),
+    message({ 1: -1, 3: `/dev/.${id}`, 4: -1, 6: 1, 21: message({ 1: id, 4: 0o444, 5: optional }) }),
   );
   return node(2, { 1: meta, 2: [message({ 1: 0, 3: "/", 4: 0 }), ...mounts], 3: 2 }, [root]);
 }

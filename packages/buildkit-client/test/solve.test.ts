@@ -104,6 +104,12 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       expect(error.message).toMatch(/secret s:? not found/);
     });
 
+    it("runs without a secret that it can do without, be secrets served or not", async () => {
+      const definition = () => define(run(root.node, `test ! -e /dev/.s; : ${nonce()}`, ["s"], true));
+      await client.solve(definition(), { serve: root.serve });
+      await client.solve(definition(), { serve: { ...root.serve, secrets: () => undefined } });
+    });
+
     it("serves nothing that this solve did not register", async () => {
       const elsewhere = define(copyOf(source("local://etc", { "local.unique": nonce() })));
       const error = await failure(client.solve(elsewhere, { serve: root.serve }));
@@ -296,6 +302,7 @@ describe.each(daemons)("a solve on $name", (daemon) => {
         await failure(
           client.solve(definition, { serve: { credentials: { "ghcr.io": { username: "u", secret: "p" } } } }),
         );
+        expect((await failure(client.solve(definition))).message).toMatch(/auth/);
         expect(seen.length).toBeGreaterThan(0);
         expect(seen.every((header) => header === undefined)).toBe(true);
         await failure(client.solve(definition, { serve: { credentials: { [host]: { username: "u", secret: "p" } } } }));

@@ -78,9 +78,12 @@ export function openSession(connection: Connection, served: Served, received: Re
   const answer = async (request: Http2ServerRequest, response: Http2ServerResponse) => {
     // A daemon that was told to stop may have taken the call back already.
     request.stream.on("error", () => {});
+    if (request.stream.destroyed) return;
     const handler = handlers.get(request.url);
-    if (handler === undefined || request.stream.destroyed) {
-      request.stream.destroy();
+    if (handler === undefined) {
+      // Daemons ask for what they do not need, such as who signs tokens, and do without where they are told that it is not here.
+      const status = { ":status": 200, "content-type": "application/grpc", "grpc-status": Code.Unimplemented };
+      request.stream.respond(status, { endStream: true });
       return;
     }
     try {

@@ -108,10 +108,12 @@ function createConnection(transport: Transport, link: Link): Connection & Loss {
     if (!session.destroyed && !socket.destroyed) return undefined;
     return (await link.whyEnded?.()) ?? reasonOf(cause);
   };
-  const whyLost = async () => {
+  const whyLost = async (error: unknown) => {
     const reason = lost === undefined ? await lossReason() : undefined;
     if (reason !== undefined) lost ??= lostError(transport, reason, cause);
-    return lost;
+    // A daemon that shuts down lets what runs come to its end, and takes nothing new.
+    const refused = session.closed && !ConnectError.from(error).isWireError;
+    return lost ?? (refused ? lostError(transport, "it is shutting down", error) : undefined);
   };
   const grpc = createGrpcTransport({ baseUrl: authority, sessionManager: managerOf(session), acceptCompression: [] });
   const control = createClient(Control, grpc);
@@ -127,7 +129,7 @@ function createConnection(transport: Transport, link: Link): Connection & Loss {
       try {
         return await request();
       } catch (error) {
-        throw translateError(error, what, { address: transport.address, signal, lost: await whyLost() });
+        throw translateError(error, what, { address: transport.address, signal, lost: await whyLost(error) });
       }
     },
     watch,

@@ -49,9 +49,9 @@ export interface Job extends AsyncDisposable {
   readDir(at: Reference, path: string, options?: CallOptions): Promise<readonly FileInfo[]>;
   /** A place to run processes in, on a copy of a result: nothing of what they change stays. */
   container(options: ContainerOptions): Promise<Container>;
-  /** Ends the job with a result, which its exports take; resolves when they are done. */
+  /** Ends the job with a result, which its exports take; resolves when they are done. A job whose result is refused stays open. */
   finish(result: JobResult): Promise<SolveResult>;
-  /** Ends the job without one, and what runs in it. Never rejects. */
+  /** Ends the job without one, and what runs in it, exports too. Never rejects. */
   close(): Promise<void>;
 }
 
@@ -98,18 +98,8 @@ export function openJob(connection: Connection, options: SolveOptions): Job {
       throw await explain(error, running.session, running.status);
     }
   };
-  const end = (request: Parameters<typeof bridge.return>[0]): Promise<SolveResult> => {
-    finishing ??= (async () => {
-      await connection
-        .call("return", undefined, () => bridge.return(request, { headers }))
-        .catch((error: unknown) => {
-          // A job that is over already has its own reason, which `result` gives.
-          if (!over) throw error;
-        });
-      return await running.result;
-    })();
-    return finishing;
-  };
+  const giveBack = (request: Parameters<typeof bridge.return>[0], options: CallOptions) =>
+    connection.call("return", options.signal, () => bridge.return(request, { headers, ...options }));
 
   return {
     ref: running.ref,
@@ -157,12 +147,28 @@ export function openJob(connection: Connection, options: SolveOptions): Job {
         ([key, value]) => [key, typeof value === "string" ? new TextEncoder().encode(value) : value] as const,
       );
       const result = { case: "ref", value: { id: reference?.id ?? "" } } as const;
-      return end({ result: { result, metadata: Object.fromEntries(bytes) } });
+      finishing ??= (async () => {
+        try {
+          await giveBack({ result: { result, metadata: Object.fromEntries(bytes) } }, { signal: calls.signal });
+        } catch (error) {
+          // A job that is over already has its own reason, which `result` gives.
+          if (!over) {
+            finishing = undefined;
+            throw error;
+          }
+        }
+        return await running.result;
+      })();
+      return finishing;
     },
     async close() {
-      // Ending a job does not stop what runs in it; taking the calls back does.
-      calls.abort(closedError());
-      await end({ error: { code: Code.Canceled, message: "the job was closed" } }).catch(() => {});
+      if (!calls.signal.aborted) {
+        // Ending a job does not stop what runs in it; taking the calls back does.
+        calls.abort(closedError());
+        const stop = () => running.stop(closedError());
+        if (finishing !== undefined) stop();
+        else giveBack({ error: { code: Code.Canceled, message: "the job was closed" } }, {}).catch(stop);
+      }
       await settled;
     },
     async [Symbol.asyncDispose]() {

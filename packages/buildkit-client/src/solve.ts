@@ -64,6 +64,8 @@ export interface RunningSolve {
   readonly result: Promise<SolveResult>;
   readonly status: StatusFollower;
   readonly session: Session;
+  /** Ends it at once, with what runs and the exports; `result` rejects with the reason. */
+  stop(reason: BuildkitError): void;
 }
 
 /** Begins a solve of a definition or of what a frontend makes; of neither, a job that waits for its gateway calls. */
@@ -83,7 +85,8 @@ export function beginSolve(
   const session = openSession(connection, options.serve ?? {}, received);
   const unwatch = connection.watch();
   const control = connection.client(Control);
-  const callOptions = options.signal === undefined ? {} : { signal: options.signal };
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
   const request: MessageInitShape<typeof SolveRequestSchema> = {
     Ref: ref,
     Session: session.id,
@@ -93,7 +96,7 @@ export function beginSolve(
     ...(definition === undefined ? {} : { Definition: definition }),
     ...(frontend === undefined ? {} : { Frontend: frontend.name, FrontendAttrs: { ...frontend.attributes } }),
   };
-  const solving = connection.call("solve", options.signal, () => control.solve(request, callOptions));
+  const solving = connection.call("solve", signal, () => control.solve(request, { signal }));
   const status = followStatus(control, ref, options.onStatus);
   const result = (async () => {
     try {
@@ -102,7 +105,7 @@ export function beginSolve(
       return { response: ExporterResponse };
     } catch (error) {
       // An aborted solve may go on to tell of its end for a while; nobody waits for that.
-      if (options.signal?.aborted === true) await status.finish(0).catch(() => {});
+      if (signal.aborted) await status.finish(0).catch(() => {});
       throw await explain(error, session, status);
     } finally {
       unwatch();
@@ -110,7 +113,7 @@ export function beginSolve(
       session.close();
     }
   })();
-  return { ref, result, status, session };
+  return { ref, result, status, session, stop: (reason) => stop.abort(reason) };
 }
 
 /** The daemon's error with what only this side knows: the failure of what it serves, the vertex of an old daemon. */

@@ -1,11 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, connect as connectSocket, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
+import type { HandlerContext } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Control } from "../src/gen/control_pb.ts";
 import {
   type BuildkitClient,
   type BuildkitError,
@@ -19,6 +23,7 @@ import {
 } from "../src/index.ts";
 import { buildkitd, createRoot, nonce } from "./daemons.ts";
 import { define, run } from "./graph.ts";
+import { until } from "./processes.ts";
 
 async function failure(attempt: Promise<unknown>): Promise<BuildkitError> {
   return await attempt.then(
@@ -322,6 +327,45 @@ describe.skipIf(buildkitd.address === undefined)(`on the way to a real daemon ${
       encoding: "utf8",
     });
     expect(output).toBe("closed\n");
+  });
+});
+
+describe("a daemon that shuts down", () => {
+  it("ends a job that is closed, and takes nothing new", async () => {
+    const waiting = (_request: unknown, { signal }: HandlerContext) =>
+      new Promise<never>((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    const waitingStream = async function* (request: unknown, context: HandlerContext) {
+      yield await waiting(request, context);
+    };
+    const routes = connectNodeAdapter({
+      routes: ({ service }) =>
+        void service(Control, {
+          listWorkers: () => ({}),
+          solve: waiting,
+          status: waitingStream,
+          session: waitingStream,
+        }),
+    });
+    const path = join(directory, "leaving.sock");
+    const daemon = createHttp2Server(routes);
+    const sessions: ServerHttp2Session[] = [];
+    daemon.on("session", (session) => sessions.push(session));
+    await listen(daemon, path);
+    const client = await connect(unixTransport(path));
+    const job = client.job();
+    for (const session of sessions) session.close();
+    await until(() =>
+      client.workers().then(
+        () => false,
+        () => true,
+      ),
+    );
+    expect(await failure(client.workers())).toMatchObject({
+      code: "connection-lost",
+      message: expect.stringContaining("it is shutting down"),
+    });
+    await job.close();
+    await client.close();
   });
 });
 

@@ -244,6 +244,39 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       expect(await failure(job.solve(define(root.node)))).toMatchObject({ message: "the job is closed" });
     });
 
+    it("stays open when its result is refused, and can be closed or finished", async () => {
+      const definition = define(mkfile("/name", Buffer.from("content")));
+      await using other = client.job();
+      const foreign = await other.solve(definition);
+      const sink = memorySink();
+      await using job = client.job({ exports: [{ type: "tar", sink }] });
+      const reference = await job.solve(definition);
+      await failure(job.finish({ reference: foreign }));
+      await job.finish({ reference });
+      expect(sink.closed).toBe(true);
+      const closed = client.job();
+      await failure(closed.finish({ reference }));
+      await closed.close();
+      expect(await failure(closed.solve(definition))).toMatchObject({ message: "the job is closed" });
+    });
+
+    it("stops the export of a job that is closed", async () => {
+      const writing = Promise.withResolvers<void>();
+      const sink: ByteSink = {
+        write: () => {
+          writing.resolve();
+          return new Promise(() => {});
+        },
+        close: () => expect.fail("closed"),
+      };
+      const job = client.job({ exports: [{ type: "tar", sink }] });
+      const reference = await job.solve(define(mkfile("/name", Buffer.from("content"))));
+      const finishing = failure(job.finish({ reference }));
+      await writing.promise;
+      await job.close();
+      expect(await finishing).toMatchObject({ message: "the job is closed" });
+    });
+
     it("finds and prunes records by what made them", async () => {
       const word = nonce();
       await client.solve(define(run(root.node, `echo ${word} > /x`)), { serve: root.serve });

@@ -88,6 +88,24 @@ describe.each(daemons)("trees, to and from $name", (daemon) => {
       expect(lstatSync(join(to, "a/z-hard")).ino).toBe(lstatSync(join(to, "a.b")).ino);
     });
 
+    it("are brought up to date, with nothing left over", async () => {
+      const from = mkdtempSync(join(directory, "again-"));
+      writeFileSync(join(from, "file"), "content");
+      linkSync(join(from, "file"), join(from, "linked"));
+      symlinkSync("file", join(from, "symlink"));
+      const name = nonce();
+      const definition = define(source(`local://${name}`, { "local.sharedkeyhint": name }));
+      for (const text of ["first", "changed", "changed again"]) {
+        writeFileSync(join(from, "other"), text);
+        const to = join(directory, `to-${nonce()}`);
+        await client.solve(definition, {
+          serve: { trees: { [name]: directoryTree(from) } },
+          exports: [{ type: "local", directory: to }],
+        });
+        expect(describeTree(to, false)).toEqual(describeTree(from, false));
+      }
+    });
+
     it("may be made of nothing on disk", async () => {
       const attributes = { uid: 5, gid: 6, mtime: 1_500_000_000_123_456_789n };
       const entries: readonly TreeEntry[] = [

@@ -68,7 +68,11 @@ async function* send(
       failure = error;
     })
     .finally(() => requests.end());
-  for (const entry of entries) yield create(PacketSchema, { type: Packet_PacketType.PACKET_STAT, stat: statOf(entry) });
+  const sizes = new Map(entries.flatMap((entry) => (entry.type === "file" ? [[entry.path, entry.size]] : [])));
+  const linkedSize = (target: string) => sizes.get(target) ?? 0;
+  for (const entry of entries) {
+    yield create(PacketSchema, { type: Packet_PacketType.PACKET_STAT, stat: statOf(entry, linkedSize) });
+  }
   yield create(PacketSchema, { type: Packet_PacketType.PACKET_STAT });
   for await (const ID of requests) {
     const entry = entries[ID];

@@ -17,14 +17,15 @@ const goMode = {
 
 export type StatType = "directory" | "file" | "symlink" | "device" | "fifo" | "socket";
 
-export function statOf(entry: TreeEntry): Stat {
+/** As lstat(2) would tell it: a daemon takes for changed what differs from its own copy. `linkedSize`: of the file that a hard link is. */
+export function statOf(entry: TreeEntry, linkedSize: (target: string) => number): Stat {
   return create(StatSchema, {
     path: entry.path,
     mode: permissionsToGo(entry.mode) + typeToGo(entry),
     uid: entry.uid,
     gid: entry.gid,
     modTime: entry.mtime,
-    size: BigInt(entry.type === "file" ? entry.size : 0),
+    size: BigInt(sizeOf(entry, linkedSize)),
     linkname: entry.type === "symlink" || entry.type === "hardlink" ? entry.target : "",
     devmajor: BigInt(entry.type === "device" ? entry.major : 0),
     devminor: BigInt(entry.type === "device" ? entry.minor : 0),
@@ -57,6 +58,19 @@ function permissionsToGo(mode: number): number {
     (mode & 0o2000 ? goMode.setgid : 0) +
     (mode & 0o1000 ? goMode.sticky : 0)
   );
+}
+
+function sizeOf(entry: TreeEntry, linkedSize: (target: string) => number): number {
+  switch (entry.type) {
+    case "file":
+      return entry.size;
+    case "hardlink":
+      return linkedSize(entry.target);
+    case "symlink":
+      return Buffer.byteLength(entry.target);
+    default:
+      return 0;
+  }
 }
 
 function typeToGo(entry: TreeEntry): number {

@@ -121,6 +121,7 @@ describe.each(daemons)("trees, to and from $name", (daemon) => {
         },
         { ...attributes, path: "d", mode: 0o2755, type: "directory" },
         { ...attributes, path: "d/fifo", mode: 0o600, type: "fifo" },
+        { ...attributes, path: "d/socket", mode: 0o755, type: "socket" },
         { ...attributes, path: "d/null", mode: 0o666, type: "device", device: "character", major: 1, minor: 3 },
         {
           ...attributes,
@@ -147,6 +148,7 @@ describe.each(daemons)("trees, to and from $name", (daemon) => {
         mtime: 1_500_000_000_123_456_789n,
       });
       expect(listed.find((one) => one.name === "fifo")?.type).toBe("fifo");
+      expect(listed.find((one) => one.name === "socket")).toMatchObject({ type: "file", mode: 0o755, size: 0 });
       expect(listed.find((one) => one.name === "null")?.type).toBe("device");
       expect((await job.statFile(at, "/d")).mode).toBe(0o2755);
       expect(Buffer.from(await job.readFile(at, "/d/file")).toString()).toBe("abc");

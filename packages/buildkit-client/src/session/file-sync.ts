@@ -76,9 +76,9 @@ async function* send(
   yield create(PacketSchema, { type: Packet_PacketType.PACKET_STAT });
   for await (const ID of requests) {
     const entry = entries[ID];
-    if (entry?.type !== "file")
-      throw new ConnectError(`entry ${ID} is not a file that was offered`, Code.InvalidArgument);
-    yield* sendFile(ID, entry);
+    if (entry?.type === "file") yield* sendFile(ID, entry);
+    else if (entry?.type === "socket") yield create(PacketSchema, { type: Packet_PacketType.PACKET_DATA, ID });
+    else throw new ConnectError(`entry ${ID} is not a file that was offered`, Code.InvalidArgument);
   }
   await reading;
   if (failure !== undefined) throw failure;

@@ -12,7 +12,8 @@ export interface DirectoryOptions {
 
 /**
  * A directory of this machine, with owners, modes, hard links, devices and whole mtimes; extended attributes are not
- * read. Symlinks are sent, never followed. A file that changes its size while it is sent fails the solve.
+ * read. Symlinks are sent, never followed; sockets arrive as empty files. A file that changes its size while it is sent
+ * fails the solve.
  */
 export function directoryTree(root: string, options: DirectoryOptions = {}): Tree {
   return { entries: ({ enter }) => walk(root, "", { ...options, enter }, new Map()) };

@@ -23,7 +23,7 @@ export type TreeEntry = EntryAttributes &
     | { readonly type: "hardlink" /** Path of the entry before it that is the same file. */; readonly target: string }
     | { readonly type: "symlink"; readonly target: string }
     | { readonly type: "fifo" }
-    | { readonly type: "socket" }
+    | { readonly type: "socket" /** Arrives as an empty file. */ }
     | {
         readonly type: "device";
         readonly device: "block" | "character";

@@ -79,6 +79,8 @@ function typeToGo(entry: TreeEntry): number {
       return goMode.device + (entry.device === "character" ? goMode.character : 0);
     case "file":
     case "hardlink":
+    // Daemons make none: other clients, too, send an empty file instead.
+    case "socket":
       return 0;
     default:
       return goMode[entry.type];

@@ -142,6 +142,8 @@ function createConnection(transport: Transport, link: Link): Connection & Loss {
       if (!session.destroyed) {
         const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
         session.destroy(lost);
+        // First, because a session closes only after what it is writing, which a daemon that reads no more never takes.
+        socket.destroy();
         await closed;
       }
       socket.destroy();

@@ -22,7 +22,7 @@ import {
   unixTransport,
 } from "../src/index.ts";
 import { buildkitd, createRoot, nonce } from "./daemons.ts";
-import { define, run } from "./graph.ts";
+import { define, mkfile, run } from "./graph.ts";
 import { until } from "./processes.ts";
 
 async function failure(attempt: Promise<unknown>): Promise<BuildkitError> {
@@ -52,6 +52,19 @@ async function listen<S extends Server>(server: S, where: string | 0): Promise<S
     else server.listen(where, resolve);
   });
   return server;
+}
+
+/** A socket that leads to another, and for each connection its sockets on both sides. */
+async function relayTo(path: string): Promise<{ relay: string; pairs: readonly (readonly [Socket, Socket])[] }> {
+  const pairs: [Socket, Socket][] = [];
+  const relay = join(directory, `relay-${nonce()}.sock`);
+  const both = (socket: Socket) => {
+    const daemon = connectSocket(path).on("error", () => {});
+    socket.pipe(daemon).pipe(socket);
+    pairs.push([socket, daemon]);
+  };
+  await listen(createServer(both), relay);
+  return { relay, pairs };
 }
 
 const portOf = (server: Server) => (server.address() as AddressInfo).port;
@@ -252,18 +265,8 @@ describe.skipIf(buildkitd.address === undefined)(`on the way to a real daemon ${
 
   describe("a connection that breaks", () => {
     async function relayed() {
-      const pairs: [Socket, Socket][] = [];
-      const path = join(directory, `relay-${nonce()}.sock`);
-      await listen(
-        createServer((socket) => {
-          const daemon = connectSocket(socketPath).on("error", () => {});
-          socket.pipe(daemon).pipe(socket);
-          pairs.push([socket, daemon]);
-        }),
-        path,
-      );
-      const client = await connect(unixTransport(path));
-      return { client, pairs };
+      const { relay, pairs } = await relayTo(socketPath);
+      return { client: await connect(unixTransport(relay)), pairs };
     }
     const sleeping = (client: BuildkitClient, onStart: () => void) =>
       failure(
@@ -330,27 +333,34 @@ describe.skipIf(buildkitd.address === undefined)(`on the way to a real daemon ${
   });
 });
 
-describe("a daemon that shuts down", () => {
-  it("ends a job that is closed, and takes nothing new", async () => {
-    const waiting = (_request: unknown, { signal }: HandlerContext) =>
+describe("a daemon", () => {
+  /** Says that it is there, and never ends what it is asked to do. */
+  async function patientDaemon(path: string): Promise<readonly ServerHttp2Session[]> {
+    const forEver = (_request: unknown, { signal }: HandlerContext) =>
       new Promise<never>((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-    const waitingStream = async function* (request: unknown, context: HandlerContext) {
-      yield await waiting(request, context);
+    const streamForEver = async function* (request: unknown, context: HandlerContext) {
+      yield await forEver(request, context);
     };
     const routes = connectNodeAdapter({
-      routes: ({ service }) =>
-        void service(Control, {
-          listWorkers: () => ({}),
-          solve: waiting,
-          status: waitingStream,
-          session: waitingStream,
-        }),
+      routes: ({ service }) => {
+        const control = { solve: forEver, status: streamForEver, session: streamForEver };
+        service(Control, { listWorkers: () => ({}), ...control });
+      },
     });
-    const path = join(directory, "leaving.sock");
-    const daemon = createHttp2Server(routes);
+    const largeWindow = 32 << 20;
+    const server = createHttp2Server({ settings: { initialWindowSize: largeWindow } }, routes);
     const sessions: ServerHttp2Session[] = [];
-    daemon.on("session", (session) => sessions.push(session));
-    await listen(daemon, path);
+    server.on("session", (session) => {
+      session.setLocalWindowSize(largeWindow);
+      sessions.push(session);
+    });
+    await listen(server, path);
+    return sessions;
+  }
+
+  it("that shuts down takes nothing new, and a job can be closed", async () => {
+    const path = join(directory, "leaving.sock");
+    const sessions = await patientDaemon(path);
     const client = await connect(unixTransport(path));
     const job = client.job();
     for (const session of sessions) session.close();
@@ -366,6 +376,27 @@ describe("a daemon that shuts down", () => {
     });
     await job.close();
     await client.close();
+  });
+
+  it("that reads no more does not keep its client from being closed", async () => {
+    const path = join(directory, "full.sock");
+    await patientDaemon(path);
+    const { relay, pairs } = await relayTo(path);
+    const direct = unixTransport(relay);
+    let socket: Socket | undefined;
+    const client = await connect({
+      ...direct,
+      async dial(signal) {
+        const link = await direct.dial(signal);
+        socket = link.socket;
+        return link;
+      },
+    });
+    for (const [incoming] of pairs) incoming.unpipe().pause();
+    const solving = failure(client.solve(define(mkfile("/a", new Uint8Array(8 << 20)))));
+    await until(() => (socket?.bytesWritten ?? 0) > 4 << 20);
+    await client.close();
+    expect(await solving).toMatchObject({ code: "connection-lost" });
   });
 });
 

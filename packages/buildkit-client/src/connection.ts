@@ -117,11 +117,16 @@ function createConnection(transport: Transport, link: Link): Connection & Loss {
   };
   const grpc = createGrpcTransport({ baseUrl: authority, sessionManager: managerOf(session), acceptCompression: [] });
   const control = createClient(Control, grpc);
-  const watch = createWatch(control, () => {
-    lost ??= lostError(transport, "it no longer answers", undefined);
-    // With an error, because streams that end without one would leave their requests waiting.
-    session.destroy(lost);
-  });
+  const watch = createWatch(
+    control,
+    () => socket.bytesRead,
+    () => {
+      lost ??= lostError(transport, "it no longer answers", undefined);
+      // With an error, because streams that end without one would leave their requests waiting.
+      session.destroy(lost);
+      socket.destroy();
+    },
+  );
   return {
     address: transport.address,
     client: (service) => createClient(service, grpc),
@@ -172,12 +177,17 @@ function managerOf(session: ClientHttp2Session): GrpcTransportOptions["sessionMa
 
 /**
  * Asks the daemon something cheap while work is going on. Not by HTTP/2 pings: daemons take frequent ones for abuse
- * and close the connection.
+ * and close the connection. Whatever else it says is a sign of life, too: over a slow link the question waits behind
+ * what is being sent.
  */
-function createWatch(control: Client<typeof Control>, onSilence: () => void): () => () => void {
+function createWatch(
+  control: Client<typeof Control>,
+  bytesRead: () => number,
+  onSilence: () => void,
+): () => () => void {
   let watchers = 0;
   let timer: NodeJS.Timeout | undefined;
-  const silent = async (timeoutMs: number) => {
+  const unanswered = async (timeoutMs: number) => {
     try {
       await control.listWorkers({}, { timeoutMs });
       return false;
@@ -186,17 +196,20 @@ function createWatch(control: Client<typeof Control>, onSilence: () => void): ()
     }
   };
   const tick = async () => {
+    const before = bytesRead();
+    const late = await unanswered(beat.patienceMs);
     // Asked twice, because a process that was itself stopped or busy finds its timer due before the answer is read.
-    if ((await silent(beat.patienceMs)) && (await silent(beat.secondPatienceMs))) onSilence();
-    else if (watchers > 0) schedule();
+    const silent = async () => bytesRead() === before && (await unanswered(beat.secondPatienceMs));
+    if (late && (await silent()) && bytesRead() === before) onSilence();
+    else if (watchers > 0) schedule(late ? 0 : beat.everyMs);
   };
-  const schedule = () => {
-    timer = setTimeout(tick, beat.everyMs).unref();
+  const schedule = (delayMs: number) => {
+    timer = setTimeout(tick, delayMs).unref();
   };
   return () => {
     if (watchers++ === 0) {
       clearTimeout(timer);
-      schedule();
+      schedule(beat.everyMs);
     }
     let watching = true;
     return () => {

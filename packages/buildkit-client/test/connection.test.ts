@@ -306,6 +306,22 @@ describe.skipIf(buildkitd.address === undefined)(`on the way to a real daemon ${
       await client.close();
     });
 
+    it("stays while the daemon says anything, though what it is asked does not get there", async () => {
+      const { client, pairs } = await relayed();
+      let lines = 0;
+      let held = false;
+      const onStatus = ({ logs }: StatusEvent) => {
+        lines += logs.length;
+        // For longer than silence would be borne.
+        const hold = lines > 0 && lines < 9;
+        if (hold !== held) for (const [socket, daemon] of pairs) hold ? socket.unpipe() : socket.pipe(daemon);
+        held = hold;
+      };
+      const script = `for line in 1 2 3 4 5 6 7 8 9 10; do echo $line; sleep 1; done; : ${nonce()}`;
+      await client.solve(definition(root, script), { serve: root.serve, onStatus });
+      await client.close();
+    });
+
     it("by closing it fails what goes on", async () => {
       const client = await connect(buildkitd.address as string);
       const error = await sleeping(client, () => void client.close());

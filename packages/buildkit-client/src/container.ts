@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Client } from "@connectrpc/connect";
+import { type Client, ConnectError } from "@connectrpc/connect";
 import { BuildkitError } from "./error.ts";
 import {
   type ExecMessageSchema,
@@ -162,6 +162,9 @@ async function runProcess(
         input.end();
       }
     }
+  } catch (error) {
+    // A daemon fails over input that a process has not read, after it has told all of how that ended.
+    if (code === undefined || !ConnectError.from(error).isWireError) throw error;
   } finally {
     for (const end of endings) end();
     input.end();
@@ -178,11 +181,14 @@ function feed(stdin: Readable, give: (data: Uint8Array) => Promise<void>, end: (
       if (stdin.listeners("data").includes(onData)) stdin.resume();
     });
   };
-  if (stdin.readableEnded) end();
-  // An error is told as the end: the process must not wait for what never comes.
-  stdin.on("data", onData).on("end", end).on("error", end);
+  if (stdin.readableEnded || stdin.destroyed) end();
+  // An error is told as the end, and so is a close: the process must not wait for what never comes.
+  const endings = ["end", "error", "close"] as const;
+  for (const ending of endings) stdin.on(ending, end);
+  stdin.on("data", onData);
   return () => {
-    stdin.off("data", onData).off("end", end).off("error", end).pause();
+    for (const ending of endings) stdin.off(ending, end);
+    stdin.off("data", onData).pause();
   };
 }
 

@@ -66,6 +66,18 @@ describe.each(daemons)("a container on $name", (daemon) => {
       expect((await call("cat", { stdin })).stdout.length).toBe(3_000_000);
     });
 
+    it("tells the exit code of a process that leaves input unread", async () => {
+      const stdin = Readable.from([Buffer.alloc(100_000), Buffer.alloc(100_000)]);
+      expect(await call("echo all; exit 5", { stdin })).toMatchObject({ code: 5, stdout: "all\n" });
+    });
+
+    it("ends the input of a process with a stream that is destroyed", async () => {
+      const stdin = new PassThrough();
+      const onOutput = () => void stdin.destroy();
+      expect(await call("echo; cat; exit 6", { stdin, onOutput })).toMatchObject({ code: 6 });
+      expect(await call("cat; exit 6", { stdin })).toMatchObject({ code: 6 });
+    });
+
     it("does not wait for input that a process did not wait for", async ({ skip }) => {
       if (!daemon.current) skip("older daemons wait for the end of it");
       expect(await call("exit 4", { stdin: new PassThrough() })).toMatchObject({ code: 4 });

@@ -78,6 +78,8 @@ async function dial(transport: Transport, signal: AbortSignal): Promise<Link> {
 const authority = "http://buildkit";
 const methodsHeader = "x-docker-expose-session-grpc-method";
 const windowBytes = 4 * 1024 * 1024;
+/** Node gives up the whole connection over a header of more, and an error is one; buildkitd, being told, gives up the one answer. */
+const largestHeaders = 64 * 1024;
 const beat = { everyMs: 2_000, patienceMs: 3_500, secondPatienceMs: 2_000 };
 
 interface Loss {
@@ -89,7 +91,7 @@ function createConnection(transport: Transport, link: Link): Connection & Loss {
   const { socket } = link;
   const session = connectHttp2(authority, {
     createConnection: () => socket,
-    settings: { enablePush: false, initialWindowSize: windowBytes },
+    settings: { enablePush: false, initialWindowSize: windowBytes, maxHeaderListSize: largestHeaders },
     // Megabytes. Node's own limit of 10 refuses streams of a busy connection.
     maxSessionMemory: 64,
   });

@@ -6,6 +6,7 @@ import { Control, type SolveRequestSchema } from "./gen/control_pb.ts";
 import type { ByteSink } from "./session/file-send.ts";
 import { openSession, type Received, type Served, type Session } from "./session/session.ts";
 import { followStatus, type StatusEvent, type StatusFollower } from "./status.ts";
+import { exitCodeIn, isCutOff } from "./translate.ts";
 
 /** What becomes of the result. `attributes` are the exporter's own: `name`, `push`, `compression`, … */
 export type Export =
@@ -57,6 +58,8 @@ export interface SolveResult {
 const largestDefinition = 16 * 1024 * 1024;
 const lastStatusMs = 3_000;
 const failedVertexMs = 1_000;
+/** Characters of a vertex's error that, with all that a daemon adds, may not fit into an answer. */
+const largeError = 8 * 1024;
 
 /** A solve that has begun. Whoever began it must await `result`, which settles when all is over and let go. */
 export interface RunningSolve {
@@ -134,13 +137,15 @@ export async function explain(error: unknown, session: Session, status: StatusFo
   }
   if (error.code !== "solve-failed" && error.code !== "request") return error;
   if (error.vertex !== undefined) return error;
-  const vertex = await status.failedVertex(error.message, failedVertexMs);
+  const cutOff = isCutOff(error);
+  const repeated = (text: string) => (cutOff ? text.length >= largeError : error.message.includes(text));
+  const vertex = await status.failedVertex(repeated, failedVertexMs);
   if (vertex === undefined) return error;
-  return new BuildkitError("solve-failed", error.message, {
+  return new BuildkitError("solve-failed", cutOff ? `solve: ${vertex.error}` : error.message, {
     hint: "See the log of the failed vertex.",
     address: error.address,
-    vertex,
-    exitCode: error.exitCode,
+    vertex: vertex.digest,
+    exitCode: error.exitCode ?? exitCodeIn(vertex.error),
     cause: error.cause,
   });
 }

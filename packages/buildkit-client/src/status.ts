@@ -49,8 +49,8 @@ export interface VertexWarning {
 }
 
 export interface StatusFollower {
-  /** The vertex whose error `message` repeats, waited for as long as `timeoutMs`: errors outrun the status stream. */
-  failedVertex(message: string, timeoutMs: number): Promise<string | undefined>;
+  /** The last vertex that failed with such an error, waited for as long as `timeoutMs`: errors outrun the status stream. */
+  failedVertex(matches: (error: string) => boolean, timeoutMs: number): Promise<VertexStatus | undefined>;
   /** Resolves when the stream has ended, cut off after `timeoutMs`. Rejects with what `onStatus` threw. */
   finish(timeoutMs: number): Promise<void>;
 }
@@ -97,8 +97,8 @@ export function followStatus(
     }
   };
   return {
-    async failedVertex(message, timeoutMs) {
-      const find = () => failures.findLast(({ error }) => message.includes(error))?.digest;
+    async failedVertex(matches, timeoutMs) {
+      const find = () => failures.findLast(({ error }) => matches(error));
       const found = new Promise<void>((resolve) => {
         const look = () => {
           if (find() === undefined && !over) return;

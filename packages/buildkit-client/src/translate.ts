@@ -3,6 +3,8 @@ import { abortedError, BuildkitError, isBuildkitError } from "./error.ts";
 
 const vertexDetail = "github.com/moby/buildkit/errdefs.Vertex+json";
 const exitDetail = /\bExitMessage\+json$/;
+/** A daemon that knows the limit, and this side about one that does not. */
+const cutOff = /\bNGHTTP2_(INTERNAL_ERROR|ENHANCE_YOUR_CALM)$/;
 
 /**
  * The one place where gRPC's errors become this package's. `what` names the request: `solve`, `read /etc/passwd`.
@@ -46,9 +48,17 @@ function describeFailure(failure: ConnectError): { vertex: string | undefined; e
     if (detail.type === vertexDetail) vertex = stringField(detail.value, "digest");
     else if (exitDetail.test(detail.type)) exitCode = numberField(detail.value, "Code");
   }
-  const text = /\bexit code: (\d+)/.exec(failure.rawMessage)?.[1];
-  if (exitCode === undefined && text !== undefined) exitCode = Number(text);
-  return { vertex, exitCode };
+  return { vertex, exitCode: exitCode ?? exitCodeIn(failure.rawMessage) };
+}
+
+export function exitCodeIn(text: string): number | undefined {
+  const code = /\bexit code: (\d+)/.exec(text)?.[1];
+  return code === undefined ? undefined : Number(code);
+}
+
+/** Whether the daemon's answer was too large for the connection; an error's may be, which repeats the arguments of what failed. */
+export function isCutOff({ cause }: BuildkitError): boolean {
+  return cause instanceof ConnectError && !cause.isWireError && cutOff.test(cause.rawMessage);
 }
 
 function classify(failure: ConnectError): readonly [BuildkitError["code"], string] {

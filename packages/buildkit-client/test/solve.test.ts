@@ -10,7 +10,7 @@ import {
   type StatusEvent,
   type TreeEntry,
 } from "../src/index.ts";
-import { createRoot, daemons, nonce } from "./daemons.ts";
+import { buildkitd, createRoot, daemons, nonce } from "./daemons.ts";
 import { copyOf, define, mkfile, run, source } from "./graph.ts";
 import { isRunning, until } from "./processes.ts";
 
@@ -85,6 +85,20 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       expect(error).toMatchObject({ code: "solve-failed", exitCode: 42 });
       const failed = events.flatMap(({ vertices }) => vertices).find((vertex) => vertex.error !== "");
       expect(error.vertex).toBe(failed?.digest);
+    });
+
+    it("does so for a long script, which its daemon's answer repeats", async () => {
+      // Docker's daemons send what does not fit, which ends the connection.
+      const length = daemon === buildkitd ? 60_000 : 30_000;
+      const script = `: ${"x".repeat(length)} ${nonce()}; exit 3`;
+      await using job = client.job({ serve: root.serve });
+      expect(await failure(job.solve(define(run(root.node, script))))).toMatchObject({
+        code: "solve-failed",
+        message: expect.stringContaining(script),
+        exitCode: 3,
+        vertex: expect.stringMatching(/^sha256:/),
+      });
+      await job.solve(define(root.node));
     });
 
     it("asks for a secret once for each execution, and fails where there is none", async () => {

@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { abortedError, BuildkitError, isBuildkitError } from "./error.ts";
 
-const vertexDetail = "github.com/moby/buildkit/errdefs.Vertex+json";
+/** Connect tells no more of a type than what follows its last slash. */
+const vertexDetail = /\berrdefs\.Vertex\+json$/;
 const exitDetail = /\bExitMessage\+json$/;
 /** A daemon that knows the limit, and this side about one that does not. */
 const cutOff = /\bNGHTTP2_(INTERNAL_ERROR|ENHANCE_YOUR_CALM)$/;
@@ -45,7 +46,7 @@ function describeFailure(failure: ConnectError): { vertex: string | undefined; e
   let exitCode: number | undefined;
   for (const detail of failure.details) {
     if (!("type" in detail) || !(detail.value instanceof Uint8Array)) continue;
-    if (detail.type === vertexDetail) vertex = stringField(detail.value, "digest");
+    if (vertexDetail.test(detail.type)) vertex = stringField(detail.value, "digest");
     else if (exitDetail.test(detail.type)) exitCode = numberField(detail.value, "Code");
   }
   return { vertex, exitCode: exitCode ?? exitCodeIn(failure.rawMessage) };

@@ -95,7 +95,7 @@ export function openJob(connection: Connection, options: SolveOptions): Job {
     try {
       return await connection.call(what, either, () => request({ headers, signal: either }));
     } catch (error) {
-      throw await explain(error, running.session, running.status);
+      throw await explain(error, running, what === "solve");
     }
   };
   const giveBack = (request: Parameters<typeof bridge.return>[0], options: CallOptions) =>

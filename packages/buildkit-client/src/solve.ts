@@ -109,7 +109,7 @@ export function beginSolve(
     } catch (error) {
       // An aborted solve may go on to tell of its end for a while; nobody waits for that.
       if (signal.aborted) await status.finish(0).catch(() => {});
-      throw await explain(error, session, status);
+      throw await explain(error, { session, status }, true);
     } finally {
       unwatch();
       await status.finish(lastStatusMs).catch(() => {});
@@ -119,10 +119,18 @@ export function beginSolve(
   return { ref, result, status, session, stop: (reason) => stop.abort(reason) };
 }
 
-/** The daemon's error with what only this side knows: the failure of what it serves, the vertex of an old daemon. */
-export async function explain(error: unknown, session: Session, status: StatusFollower): Promise<unknown> {
+/**
+ * The daemon's error with what only this side knows: the failure of what it serves, the vertex of an old daemon. `solving`: what is not
+ * found may be what a vertex needs.
+ */
+export async function explain(
+  error: unknown,
+  { session, status }: Pick<RunningSolve, "session" | "status">,
+  solving: boolean,
+): Promise<unknown> {
   if (!isBuildkitError(error) || error.code === "aborted" || error.code === "connection-lost") return error;
-  const failure = session.failure();
+  // What a process exits with is its own doing.
+  const failure = error.exitCode === undefined ? session.takeFailure() : undefined;
   if (failure !== undefined) {
     if (isBuildkitError(failure)) {
       const { code, message, hint, cause } = failure;
@@ -135,8 +143,8 @@ export async function explain(error: unknown, session: Session, status: StatusFo
       cause: failure,
     });
   }
-  if (error.code !== "solve-failed" && error.code !== "request") return error;
-  if (error.vertex !== undefined) return error;
+  const codes: readonly string[] = ["solve-failed", "request", ...(solving ? ["not-found"] : [])];
+  if (error.vertex !== undefined || !codes.includes(error.code)) return error;
   const cutOff = isCutOff(error);
   const repeated = (text: string) => (cutOff ? text.length >= largeError : error.message.includes(text));
   const vertex = await status.failedVertex(repeated, failedVertexMs);

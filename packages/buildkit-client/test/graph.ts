@@ -40,9 +40,9 @@ export function source(identifier: string, attributes: Readonly<Record<string, s
   return node(3, { 1: identifier, 2: Object.entries(attributes).map(attribute) });
 }
 
-/** What is in `from`, as a state of its own. */
-export function copyOf(from: Node): Node {
-  const copy = message({ 1: "/", 2: "/", 4: -1, 6: true, 11: 0 });
+/** What is in `from`, or at a path there, as a state of its own. */
+export function copyOf(from: Node, path = "/"): Node {
+  const copy = message({ 1: path, 2: "/", 4: -1, 6: true, 11: 0 });
   return node(4, { 2: [message({ 1: -1, 2: 0, 3: 0, 4: copy })] }, [from]);
 }
 

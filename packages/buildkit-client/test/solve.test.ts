@@ -87,6 +87,18 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       expect(error.vertex).toBe(failed?.digest);
     });
 
+    it("does so where something was not found", async () => {
+      const definition = define(copyOf(mkfile("/there", Buffer.from(nonce())), "/missing"));
+      await using job = client.job();
+      for (const { solve } of [job, client]) {
+        expect(await failure(solve(definition))).toMatchObject({
+          code: "solve-failed",
+          message: expect.stringContaining("missing"),
+          vertex: expect.stringMatching(/^sha256:/),
+        });
+      }
+    });
+
     it("does so for a long script, which its daemon's answer repeats", async () => {
       // Docker's daemons send what does not fit, which ends the connection.
       const length = daemon === buildkitd ? 60_000 : 30_000;
@@ -170,6 +182,22 @@ describe.each(daemons)("a solve on $name", (daemon) => {
         client.solve(define(mkfile("/a", Buffer.from("a"))), { exports: [{ type: "tar", sink }] }),
       );
       expect(error).toMatchObject({ code: "session", cause });
+    });
+
+    it("tells a failure of this side once, and then of what comes after it", async () => {
+      const broken = nonce();
+      const entries = (): never => {
+        throw new Error("the tree is gone");
+      };
+      const trees = { ...root.serve.trees, [broken]: { entries } };
+      await using job = client.job({ serve: { trees } });
+      expect(await failure(job.solve(define(source(`local://${broken}`))))).toMatchObject({
+        code: "session",
+        message: expect.stringContaining("the tree is gone"),
+      });
+      const reference = await job.solve(define(root.node));
+      expect(await failure(job.readFile(reference, "/nothing"))).toMatchObject({ code: "not-found" });
+      expect(await failure(job.solve(define(run(root.node, `exit 4 # ${nonce()}`))))).toMatchObject({ exitCode: 4 });
     });
 
     it("solves step by step in a job, reads results, and exports what it returns", async () => {

@@ -50,8 +50,8 @@ export interface Received {
 export interface Session {
   /** Unique; what a solve names it by. */
   readonly id: string;
-  /** The first error that happened on this side: it tells more than what the daemon makes of it. */
-  failure(): unknown;
+  /** The first error that happened on this side since it was asked last: it tells more than what the daemon makes of it. */
+  takeFailure(): unknown;
   close(): void;
 }
 
@@ -111,7 +111,11 @@ export function openSession(connection: Connection, served: Served, received: Re
   server.emit("connection", tunnel);
   return {
     id,
-    failure: () => failure,
+    takeFailure() {
+      const taken = failure;
+      failure = undefined;
+      return taken;
+    },
     close() {
       session?.destroy();
       tunnel.destroy();

@@ -1,5 +1,5 @@
-import { createReadStream } from "node:fs";
-import { lstat, readdir, readlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { lstat, open, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { EntryAttributes, Tree, TreeEntry } from "./entry.ts";
 
@@ -69,8 +69,14 @@ async function read(
     ...attributes,
     type: "file",
     size: Number(stat.size),
-    open: () => createReadStream(full, { highWaterMark: 256 * 1024 }),
+    open: () => content(full),
   };
+}
+
+/** A symlink that took the place of the file since it was listed could lead anywhere. */
+async function* content(path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  yield* file.createReadStream({ highWaterMark: 256 * 1024 });
 }
 
 /** Linux packs the halves of both numbers into one. */

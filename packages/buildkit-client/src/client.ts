@@ -6,6 +6,7 @@ import { type CallOptions, type Job, openJob } from "./job.ts";
 import { beginSolve, type Frontend, type SolveOptions, type SolveResult } from "./solve.ts";
 import { dateOf } from "./status.ts";
 import type { Transport } from "./transport/transport.ts";
+import { whole } from "./whole.ts";
 
 export interface DaemonInfo {
   /** `github.com/moby/buildkit`; a Docker daemon's BuildKit says so too. */
@@ -127,8 +128,8 @@ export async function connect(
       const request = {
         filter: [...(filter ?? [])],
         all,
-        keepDuration: BigInt(keepMilliseconds) * 1_000_000n,
-        reservedSpace: BigInt(keepBytes),
+        keepDuration: whole("prune: keepMilliseconds", keepMilliseconds) * 1_000_000n,
+        reservedSpace: whole("prune: keepBytes", keepBytes),
       };
       return connection.call("prune", signal, async () => {
         const pruned: UsageRecord[] = [];

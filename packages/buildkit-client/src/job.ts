@@ -6,6 +6,7 @@ import type { Stat } from "./gen/fsutil_pb.ts";
 import { LLBBridge } from "./gen/gateway_pb.ts";
 import { beginSolve, checkDefinition, explain, type SolveOptions, type SolveResult } from "./solve.ts";
 import { permissionsOf, type StatType, typeOf } from "./tree/stat.ts";
+import { whole } from "./whole.ts";
 
 /** A result that the daemon holds as long as its job is open. */
 export interface Reference {
@@ -121,7 +122,12 @@ export function openJob(connection: Connection, options: SolveOptions): Job {
       const Range =
         offset === undefined && length === undefined
           ? {}
-          : { Range: { Offset: BigInt(offset ?? 0), Length: BigInt(length ?? Number.MAX_SAFE_INTEGER) } };
+          : {
+              Range: {
+                Offset: whole(`read ${path}: the offset`, offset ?? 0),
+                Length: whole(`read ${path}: the length`, length ?? Number.MAX_SAFE_INTEGER),
+              },
+            };
       const { Data } = await call(`read ${path}`, signal, (options) =>
         bridge.readFile({ Ref: at.id, FilePath: path, ...Range }, options),
       );

@@ -216,6 +216,7 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       expect(await text()).toBe(`${word}\n`);
       expect(await text(2)).toBe(`${word}\n`.slice(2));
       expect(await text(2, 3)).toBe(word.slice(2, 5));
+      expect(await failure(text(0.5))).toMatchObject({ code: "request" });
       expect(await job.statFile(first, "/word")).toMatchObject({
         name: "word",
         type: "file",
@@ -339,6 +340,12 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       expect((await failure(client.prune({ filter: [], all: true }))).message).toContain(
         "the list of filters is empty",
       );
+      for (const keep of [{ keepBytes: 1.5 }, { keepMilliseconds: Number.POSITIVE_INFINITY }, { keepBytes: -1 }]) {
+        expect(await failure(client.prune({ filter: ["id==none"], ...keep }))).toMatchObject({
+          code: "request",
+          message: expect.stringContaining(Object.keys(keep).join()),
+        });
+      }
       expect((await failure(client.build({ name: "" }))).message).toContain("the frontend has no name");
     });
 

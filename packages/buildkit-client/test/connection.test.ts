@@ -443,6 +443,10 @@ describe("an address", () => {
     );
   });
 
+  it("of a command names one", () => {
+    expect(() => commandTransport([])).toThrow(expect.objectContaining({ code: "address" }));
+  });
+
   it("takes TLS only where there is a network", () => {
     expect(() => parseAddress("unix:///a", { tls: {} })).toThrow("TLS is for tcp:// addresses");
   });

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
+import { BuildkitError } from "../error.ts";
 import type { Link, Transport } from "./transport.ts";
 
 export interface CommandOptions {
@@ -14,7 +15,9 @@ export interface CommandOptions {
  * `ssh HOST buildctl dial-stdio`. One process for one connection; it ends with the connection. Not on Windows.
  */
 export function commandTransport(argv: readonly string[], options: CommandOptions = {}): Transport {
-  if (argv.length === 0) throw new TypeError("commandTransport needs a program");
+  if (argv.length === 0) {
+    throw new BuildkitError("address", "commandTransport: the command is empty", { hint: "Name a program to run." });
+  }
   return {
     address: options.label ?? `command ${argv.join(" ")}`,
     attempt: `the command ${argv.join(" ")}`,
@@ -41,7 +44,8 @@ function start(argv: readonly string[], options: CommandOptions, signal: AbortSi
       detached: true,
       env: options.env ?? process.env,
     });
-    child.once("error", reject);
+    // For its whole life: a process that cannot be signalled says so in the same way.
+    child.on("error", reject);
     child.once("spawn", () => resolve(linkTo(child, argv[0] as string)));
   });
 }

@@ -60,7 +60,10 @@ export interface BuildkitClient extends AsyncDisposable {
   info(options?: CallOptions): Promise<DaemonInfo | undefined>;
   workers(options?: CallOptions): Promise<readonly Worker[]>;
   diskUsage(options?: FilterOptions): Promise<readonly UsageRecord[]>;
-  /** What was deleted; without a filter, all that can be. Records that an open job holds are silently kept: compare. On Docker 20.10 only `id==` filters match. */
+  /**
+   * What was deleted; without a filter, all that can be. Records that an open job holds are silently kept, and have other ids once it has let
+   * go of them: list again and compare. On Docker 20.10 only `id==` filters match.
+   */
   prune(options?: PruneOptions): Promise<readonly UsageRecord[]>;
   /**
    * Runs a graph, a serialized `pb.Definition`, and hands its result to the exports. Aborting the signal kills what

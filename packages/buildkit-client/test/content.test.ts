@@ -219,6 +219,9 @@ describe.skipIf(buildkitd.address === undefined)(`an OCI layout as a base ${buil
     ).rejects.toMatchObject({
       message: expect.stringContaining("not found"),
     });
+    await expect(client.solve(define(run(other, "true")))).rejects.toMatchObject({
+      message: expect.stringContaining("is not served here"),
+    });
     root.remove();
   });
 });

@@ -82,8 +82,8 @@ export function openSession(connection: Connection, served: Served, received: Re
     const handler = handlers.get(request.url);
     if (handler === undefined) {
       // Daemons ask for what they do not need, such as who signs tokens, and do without where they are told that it is not here.
-      const status = { ":status": 200, "content-type": "application/grpc", "grpc-status": Code.Unimplemented };
-      request.stream.respond(status, { endStream: true });
+      const status = { "grpc-status": Code.Unimplemented, "grpc-message": `${request.url} is not served here` };
+      request.stream.respond({ ":status": 200, "content-type": "application/grpc", ...status }, { endStream: true });
       return;
     }
     try {

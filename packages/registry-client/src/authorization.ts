@@ -47,7 +47,7 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
   const secrets = new Set<string>();
   const tokens = new Map<string, Token>();
   const pending = new Map<string, Promise<Token>>();
-  let challenge: Challenge | undefined;
+  let challenge: (Challenge & { readonly plain: boolean }) | undefined;
   let credentials: Promise<Credentials | undefined> | undefined;
   let refreshToken: string | undefined;
 
@@ -120,7 +120,7 @@ export function createAuthorization(options: AuthorizationOptions): Authorizatio
       const wanted =
         offered.find(({ scheme }) => scheme === "bearer") ?? offered.find(({ scheme }) => scheme === "basic");
       if (wanted === undefined) return false;
-      challenge = wanted;
+      challenge = { ...wanted, plain: answer.url.protocol === "http:" };
       const key = scopes.join(" ");
       // The token is no longer good for this, whatever was said of its lifetime; a newer one may be.
       if (sent === `Bearer ${tokens.get(key)?.value}`) tokens.delete(key);
@@ -142,16 +142,20 @@ function basicHeader(credentials: { readonly username: string; readonly password
   return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString("base64")}`;
 }
 
-/** A password goes to the token service: over https, or on this machine when the registry is on it too. */
-function realmOf(challenge: Challenge, { registry, apiHost }: AuthorizationOptions): URL {
+/**
+ * A password goes to the token service: over https, on this machine when the registry is on it too, or to the host of a registry that is
+ * itself spoken to in plain http, where it would go in any other scheme.
+ */
+function realmOf(challenge: Challenge & { readonly plain: boolean }, { registry, apiHost }: AuthorizationOptions): URL {
   const realm = URL.canParse(challenge.parameters.realm ?? "") ? new URL(challenge.parameters.realm ?? "") : undefined;
   if (realm === undefined) {
     throw new RegistryError("protocol", `${registry} wants a token but does not say where to get one`, {
       hint: "The registry's token authentication is misconfigured.",
     });
   }
-  const local = realm.protocol === "http:" && isLoopback(realm.host) && isLoopback(apiHost);
-  if (realm.protocol !== "https:" && !local) {
+  const local = isLoopback(realm.host) && isLoopback(apiHost);
+  const own = challenge.plain && realm.hostname === new URL(`http://${apiHost}`).hostname;
+  if (realm.protocol !== "https:" && !(realm.protocol === "http:" && (local || own))) {
     throw new RegistryError("protocol", `${registry} wants credentials sent to ${realm.host} without encryption`, {
       hint: "A token service must be reached over https: correct the registry's configuration.",
     });

@@ -26,6 +26,11 @@ export function speaksNoTls(error: unknown): boolean {
   return isTlsFailure(code) && !isTlsAlert(error.cause);
 }
 
+/** Whether nobody listens where the connection went. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof Transient && (error.failure.cause as { code?: string }).code === "ECONNREFUSED";
+}
+
 /** Node has one code, EPROTO, for most failures of TLS; only OpenSSL's text tells an alert of the other side. */
 function isTlsAlert(error: unknown): boolean {
   const { code = "", message = "" } = error as { code?: string; message?: string };

@@ -20,6 +20,15 @@ test("pauses grow, up to a limit", async () => {
   });
 });
 
+test("a registry may ask for longer pauses, not for none", async () => {
+  const given = policy(3);
+  const asked = [0, 60_000];
+  const work = async () => Promise.reject(new Transient(failure, asked.shift()));
+  await expect(retry(given, work)).rejects.toBe(failure);
+  expect(given.slept[0]).toBeGreaterThanOrEqual(375);
+  expect(given.slept[1]).toBe(60_000);
+});
+
 test("progress makes the attempts count anew", async () => {
   const given = policy(2);
   let calls = 0;

@@ -59,9 +59,9 @@ export function patience(policy: RetryPolicy): Patience {
       failed += 1;
       if (failed >= policy.attempts || (error.after ?? 0) > longestRetryAfter) throw error.failure;
       const pause = Math.min(firstPause * 2 ** (failed - 1), longestPause);
-      // Several uploads that failed together do not come back together.
+      // Several uploads that failed together do not come back together. A registry that asks for no wait at all still gets one.
       const spread = pause * (0.75 + Math.random() / 2);
-      await policy.clock.sleep(error.after ?? spread, policy.signal);
+      await policy.clock.sleep(Math.max(error.after ?? 0, spread), policy.signal);
     },
     progressed() {
       failed = 0;

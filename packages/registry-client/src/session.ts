@@ -2,7 +2,7 @@ import { refusal } from "./answers.ts";
 import { createAuthorization, loginHint, type Scope } from "./authorization.ts";
 import type { CredentialsFor } from "./credentials.ts";
 import { RegistryError } from "./error.ts";
-import { speaksNoTls } from "./node-errors.ts";
+import { isRefused, speaksNoTls } from "./node-errors.ts";
 import { apiHost, isLoopback } from "./reference.ts";
 import { type Clock, type RetryPolicy, systemClock } from "./retry.ts";
 import { createTransport, type HttpAnswer, type HttpBody, type Tls } from "./transport.ts";
@@ -76,8 +76,19 @@ export function createSession(registry: string, options: SessionOptions): Sessio
       (await transport.send({ method: "GET", url: secure, headers: {} })).discard();
       return secure;
     } catch (error) {
-      if (speaksNoTls(error)) return plain;
+      if (speaksNoTls(error) || (isRefused(error) && (await answersInPlain(plain, secure)))) return plain;
       throw error;
+    }
+  };
+
+  /** Without a port in the registry's name, TLS and plain http have two ports, and nobody may listen on the first. */
+  const answersInPlain = async (plain: URL, secure: URL): Promise<boolean> => {
+    if (plain.port !== "" || secure.port !== "") return false;
+    try {
+      (await transport.send({ method: "GET", url: plain, headers: {} })).discard();
+      return true;
+    } catch {
+      return false;
     }
   };
 

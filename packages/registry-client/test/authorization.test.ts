@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { SeenRequest } from "@melange2/testkit";
 import { describe, expect, test } from "vitest";
 import { isRegistryError, openRepository, pushImage, type SessionOptions } from "../src/index.ts";
-import { blobOf, imageOf, noise, noiseLayer, password, repositoryName, scene, user } from "./scene.ts";
+import { blobOf, imageOf, noise, noiseLayer, password, repositoryName, type Scene, scene, user } from "./scene.ts";
 
 const bearer = { scheme: "bearer", ...user, identityToken: "identity-of-tester" } as const;
 const tokenRequests = (requests: readonly SeenRequest[]) => requests.filter(({ url }) => url.startsWith("/token"));
@@ -103,6 +103,38 @@ describe("bearer authentication", () => {
       answer: { status: 401, headers: { "www-authenticate": challenge } },
     });
     await expect(stage.repository.tryUpload()).rejects.toMatchObject({ code: "protocol" });
+  });
+
+  /** A registry under a name that leads to this machine but is not its own, allowed to be without TLS. */
+  const insecurely = ({ registry, session }: Scene) =>
+    openRepository(
+      { registry: registry.host.replace(":", ".:"), repository: repositoryName },
+      { ...session, tls: { insecure: true } },
+    );
+
+  test("takes a realm without encryption on the host of a registry that has none itself", async () => {
+    await using stage = await scene({ access: bearer });
+    using repository = insecurely(stage);
+    await expect(repository.uploadBlob(blobOf(noise(10, 1)))).resolves.toBe("uploaded");
+    expect(tokenRequests(stage.registry.requests)).toHaveLength(1);
+  });
+
+  test("takes no such realm elsewhere", async () => {
+    await using stage = await scene({ access: bearer });
+    await using other = await scene({ access: bearer });
+    using repository = insecurely(stage);
+    stage.registry.misbehave({
+      path: "/v2/",
+      times: 100,
+      answer: {
+        status: 401,
+        headers: {
+          "www-authenticate": `Bearer realm="${other.registry.origin.replace("127.0.0.1", "localhost")}/token"`,
+        },
+      },
+    });
+    await expect(repository.tryUpload()).rejects.toMatchObject({ code: "protocol" });
+    expect(other.registry.requests).toEqual([]);
   });
 
   const answers: readonly [string, Parameters<typeof JSON.stringify>[0], string][] = [

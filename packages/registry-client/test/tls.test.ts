@@ -1,7 +1,7 @@
 import { createServer as createHttp } from "node:http";
 import { createServer } from "node:https";
 import { createServer as createTcp } from "node:net";
-import { program } from "@melange2-tooling/services";
+import { program, root } from "@melange2-tooling/services";
 import { beforeEach, describe, expect, test } from "vitest";
 import { openRepository } from "../src/index.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
@@ -110,6 +110,21 @@ describe("plain http", () => {
   test("is spoken on this machine where there is no TLS", async () => {
     await using stage = await scene();
     await expect(stage.repository.ping()).resolves.toBeUndefined();
+  });
+
+  test("is spoken on its own port where nobody listens on that of TLS", async (test) => {
+    root(test);
+    const asked: (string | undefined)[] = [];
+    const server = createHttp((request, response) => {
+      asked.push(request.url);
+      response.end();
+    });
+    await new Promise<void>((resolve) => server.listen(80, "127.80.80.80", resolve));
+    await using stage = await scene({ session: { tls: { insecure: true }, attempts: 1 } });
+    using repository = openRepository({ registry: "127.80.80.80", repository: repositoryName }, stage.session);
+    await expect(repository.ping()).resolves.toBeUndefined();
+    expect(asked.at(-1)).toBe("/v2/");
+    server.close();
   });
 
   test("is never spoken to another host unasked", async () => {

@@ -88,9 +88,8 @@ export const exportFlags = {
   "export-ca": Flags.string(withVariable("ca", "PEM file of the authority that the registry's certificate is from")),
   "export-opt": Flags.string({
     description: "Any other option of the exporter, KEY=VALUE; may be repeated [env: MELANGE2_EXPORT_OPT, one a line]",
+    // Its variable is read with the others: oclif hands it over as one string where a list is meant.
     ...repeatable,
-    // oclif hands a variable over as one string where a list is meant.
-    default: async () => process.env.MELANGE2_EXPORT_OPT?.split("\n").filter((line) => line !== ""),
     ...exportGroup,
   }),
   "export-preflight": Flags.option({
@@ -135,21 +134,39 @@ interface ExportFlagValues {
   "export-allow-secrets": boolean;
 }
 
-function readPair(text: string): GivenOption {
-  const [name = "", ...value] = text.split("=");
-  if (name !== "" && value.length > 0) return { name, value: value.join("="), source: `--export-opt ${name}` };
-  throw new MelangeError("usage", `--export-opt ${text}: it has to be KEY=VALUE`, {
-    hint: "melange2 exporters show NAME lists an exporter's options.",
+/** `KEY=VALUE` of `--export-opt`, or of the variable that stands for it. */
+const readPair =
+  (source: string) =>
+  (text: string): GivenOption => {
+    const [name = "", ...value] = text.split("=");
+    if (name !== "" && value.length > 0) return { name, value: value.join("="), source: `${source} ${name}` };
+    throw new MelangeError("usage", `${source} ${text}: it has to be KEY=VALUE`, {
+      hint: "melange2 exporters show NAME lists an exporter's options.",
+    });
+  };
+
+/** Throws code `usage` where the command line says how to export, and nothing will be. `given`: the names of its flags. */
+export function refuseIdleExportFlags(given: readonly string[]): void {
+  const idle = [...new Set(given)].filter((name) => name in exportFlags).map((name) => `--${name}`);
+  if (idle.length === 0) return;
+  throw new MelangeError("usage", `nothing is exported without --export-on-failure: ${idle.join(", ")}`, {
+    hint: `Add --export-on-failure, or leave ${idle.length === 1 ? "it" : "them"} out.`,
   });
 }
 
-/** `json`: standard output is to hold one JSON document. Throws code `usage`. */
-export function exportRequest(flags: ExportFlagValues, json: boolean): ExportRequest {
+/**
+ * `json`: standard output is to hold one JSON document. Of MELANGE2_EXPORT_OPT counts, where there is no `--export-opt`, what no other flag
+ * says. Throws code `usage`.
+ */
+export function exportRequest(flags: ExportFlagValues, json: boolean, env: NodeJS.ProcessEnv): ExportRequest {
   const named = ownFlags.flatMap((name): GivenOption[] => {
     const value = flags[`export-${name}`];
     return value === undefined ? [] : [{ name, value: String(value), source: `--export-${name}` }];
   });
-  const others = (flags["export-opt"] ?? []).map(readPair);
+  const lines = env.MELANGE2_EXPORT_OPT?.split("\n").filter((line) => line !== "") ?? [];
+  const others =
+    flags["export-opt"]?.map(readPair("--export-opt")) ??
+    lines.map(readPair("MELANGE2_EXPORT_OPT")).filter((option) => !named.some(({ name }) => name === option.name));
   return {
     type: flags["export-type"],
     capture: flags.capture,

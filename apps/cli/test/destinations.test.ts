@@ -351,11 +351,8 @@ it("an export that fails leaves the build and prints the one command that tries 
   const server = await memoryRegistry();
   const ref = `${server.host}/debug:x`;
   server.misbehave({ method: "PUT", path: "/manifests/", times: 1000, answer: { status: 403 } });
-  const { exported, stderr } = await breaks(at, [
-    "--export-type=registry",
-    `--export-ref=${ref}`,
-    "--capture=last-good",
-  ]);
+  const flags = ["--export-type=registry", `--export-ref=${ref}`, "--capture=last-good", "--export-opt=insecure=false"];
+  const { exported, stderr } = await breaks(at, flags, { MELANGE2_EXPORT_INSECURE: "1" });
   expect(exported.ok).toBe(false);
   expect(server.repository("debug").tags.get("x")).toBeUndefined();
   const commands = stderr.split("\n").filter((line) => line.includes("debug export"));
@@ -363,6 +360,8 @@ it("an export that fails leaves the build and prints the one command that tries 
 
   const args = /debug export .*/.exec(commands[0] ?? "")?.[0].split(" ") ?? [];
   expect(args).toEqual(exported.again?.slice(1));
+  expect(args).not.toContain("--export-insecure");
+  expect(args).toContain("insecure=false");
   const stillRefused = await at.run(args);
   expect(stillRefused.code).toBe(4);
   // To another destination: the state is there.

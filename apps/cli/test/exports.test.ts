@@ -55,12 +55,21 @@ describe("an export", () => {
     );
   });
 
+  it.concurrent("that nobody asked for is nothing that variables could get wrong", async () => {
+    const { here, build } = await red();
+    await using _ = here;
+    const env = { MELANGE2_EXPORT_TYPE: "fax", MELANGE2_EXPORT_OPT: "nonsense", MELANGE2_CAPTURE: "first-good" };
+    const failed = await here.run(build, { env });
+    expect(failed.code, failed.stderr).toBe(1);
+    expect(failed.stderr).toContain("=> step 2/2 FAILED");
+  });
+
   it.concurrent("fills in names, in paths and references", async () => {
     const { here, build } = await red();
     await using _ = here;
     const path = "{package}_{version}_{arch}_{step}_{build}.tar";
     const ref = "debug/{package}:{version}-{arch}-{step}-{build}";
-    const env = { MELANGE2_EXPORT_OPT: `ref=${ref}\ncompression=none` };
+    const env = { MELANGE2_EXPORT_OPT: `ref=${ref}\npath=not-this.tar\ncompression=none` };
     const { value } = await here.json([...build, "--export-on-failure", "--export-path", path], { env });
     const { build: id } = value as { build: string };
     const archive = `red_1.0-r0_${arch}_main-1_${id}.tar`;

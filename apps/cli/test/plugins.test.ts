@@ -245,11 +245,12 @@ describe("the exporters outside the default set", () => {
     expect(refused.stderr).toContain("no room");
     const again = /try again: .*? (debug export .*)/.exec(refused.stderr)?.[1] ?? "";
     expect(again).toContain("--export-type=command");
-    const line = `'${process.execPath}' '${join(repositoryRoot, "apps/cli/bin/run.js")}' ${again}`;
-    await run(["sh", "-c", line], {
-      cwd: here.directory,
-      env: { ...here.env, MELANGE2_DATA_DIR: join(here.directory, "data") } as Record<string, string>,
-    });
+    expect(again).toMatch(/--export-opt command=$/);
+    const words = again.split(" ");
+    const incomplete = await here.run(words);
+    expect(incomplete).toMatchObject({ code: 2, stderr: expect.stringContaining("its value is missing") });
+    const complete = await here.run([...words.slice(0, -1), `command=${command}`]);
+    expect(complete.code, complete.stderr).toBe(0);
     const archive = await readImageArchive(readFileBytes(join(here.directory, "hello.tar")));
     expect(archive.config.WorkingDir).toBe("/home/build");
 

@@ -77,6 +77,17 @@ describe("refused with 2 before the first step", () => {
     ["an unknown exporter", () => exporting("--export-type=fax"), /"fax"/],
     ["an unknown capture", () => exporting("--capture=first-good"), /"first-good"/],
     ["an unknown compression", () => exporting("--export-compression=rar"), /"rar" is none of none, gzip, zstd/],
+    [
+      "a destination of no export",
+      () => build("--export-type=fax", "--export-opt=a=b", "--export-opt=c=d"),
+      /nothing is exported without --export-on-failure: --export-type, --export-opt\n/,
+    ],
+    ["a capture for no export", () => build("--capture=nonsense"), /without --export-on-failure: --capture\n/],
+    [
+      "two paths",
+      () => exporting("--export-path=a.tar", "--export-opt=path=b.tar"),
+      /--export-opt path: "path" has a value already, by --export-path/,
+    ],
     ["an unknown option", () => exporting("--export-opt=a=b"), /no option "a"/],
     ["a build that is not kept", () => ["debug", "show", "2026"], /no failed build is kept/],
     ["a prune of nothing", () => ["debug", "prune"], /which build/],

@@ -14,6 +14,8 @@ export type OptionSpec =
 interface OptionCommon {
   readonly description: string;
   readonly required?: boolean;
+  /** Its value may hold a credential: messages, and commands that are printed, name the option without it. */
+  readonly sensitive?: boolean;
 }
 
 /** Keys are the options' names, `[a-z][a-z0-9-]*`; the CLI shows `path` as `--export-path`. */

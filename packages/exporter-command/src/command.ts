@@ -14,6 +14,7 @@ export const command = defineExporter({
     command: {
       type: "string",
       required: true,
+      sensitive: true,
       description: "Run by sh -c, with $MELANGE2_IMAGE, _PACKAGE, _VERSION, _ARCH, _BUILD and _STEP in its environment",
     },
     ref: {

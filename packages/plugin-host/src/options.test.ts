@@ -44,6 +44,28 @@ describe("readOptions", () => {
       ]);
     }
   });
+
+  const problemsOf = (schema: OptionSchema, ...options: Parameters<typeof readOptions>[1]) => {
+    try {
+      return readOptions({ name: "x", options: schema }, options);
+    } catch (error) {
+      return isMelangeError(error) ? error.problems.map(({ message }) => message) : error;
+    }
+  };
+
+  it("takes one value where there is one", () => {
+    const other = { name: "path", value: "q", source: "--export-opt path" };
+    expect(problemsOf(options, given("path", "p"), other)).toEqual([
+      '--export-opt path: "path" has a value already, by --export-path',
+    ]);
+  });
+
+  it("never repeats a value that may hold a credential, and takes none for a mistake", () => {
+    const schema = { login: { type: "string", description: "who", pattern: "^\\w+$", sensitive: true } } as const;
+    expect(problemsOf(schema, given("login", "secret:1"))).toEqual(["--export-login: its value does not fit ^\\w+$"]);
+    expect(problemsOf(schema, given("login", ""))).toEqual([expect.stringContaining("its value is missing")]);
+    expect(problemsOf(schema, given("login", "me"))).toEqual({ login: "me" });
+  });
 });
 
 describe("optionsFromEnvironment", () => {

@@ -52,6 +52,7 @@ export function readOptions(
     if (spec.default !== undefined) values[name] = spec.default;
   }
   const lists = new Map<string, string[]>();
+  const sources = new Map<string, string>();
   for (const { name, value, source } of given) {
     const spec = Object.hasOwn(schema, name) ? schema[name] : undefined;
     if (!spec) {
@@ -62,7 +63,10 @@ export function readOptions(
       });
       continue;
     }
-    const read = readValue(spec, value);
+    const first = sources.get(name) ?? source;
+    const again = sources.has(name) && spec.type !== "list";
+    sources.set(name, first);
+    const read = again ? { problem: `"${name}" has a value already, by ${first}` } : readValue(spec, value);
     if ("problem" in read) {
       problems.push({ message: `${source}: ${read.problem}` });
     } else if (spec.type === "list") {
@@ -88,16 +92,19 @@ export function readOptions(
 }
 
 function readValue(spec: OptionSpec, value: string): { value: Value } | { problem: string } {
+  // A command that was printed, and is tried as it stands.
+  if (spec.sensitive && value === "") return { problem: "its value is missing; it is never printed" };
+  const shown = spec.sensitive ? "its value" : `"${value}"`;
   switch (spec.type) {
     case "enum":
-      return spec.values.includes(value) ? { value } : { problem: `"${value}" is none of ${spec.values.join(", ")}` };
+      return spec.values.includes(value) ? { value } : { problem: `${shown} is none of ${spec.values.join(", ")}` };
     case "boolean":
       if (["true", "1", "yes"].includes(value)) return { value: true };
       if (["false", "0", "no"].includes(value)) return { value: false };
-      return { problem: `"${value}" is neither true nor false` };
+      return { problem: `${shown} is neither true nor false` };
     case "string":
       if (spec.pattern !== undefined && !new RegExp(spec.pattern, "u").test(value)) {
-        return { problem: `"${value}" does not fit ${spec.pattern}` };
+        return { problem: `${shown} does not fit ${spec.pattern}` };
       }
       return { value };
     case "list":

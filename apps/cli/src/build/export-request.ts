@@ -4,6 +4,7 @@ import {
   exportContext,
   MelangeError,
   type OnEvent,
+  type OptionSchema,
   type PreparedExport,
 } from "@melange2/core";
 import {
@@ -65,17 +66,31 @@ export async function readyExport(
   const prepared = await exporter.prepare(options, contextOf(subject));
   await preflight(prepared, { strict: request.strict, onEvent, signal });
   const { allowSecrets } = request;
-  return { exporter: exporter.name, prepared, strategy, allowSecrets, flags: flagsOf(request) };
+  return {
+    exporter: exporter.name,
+    prepared,
+    strategy,
+    allowSecrets,
+    flags: flagsOf(request, exporter.options, options),
+  };
 }
 
-function flagsOf(request: ExportRequest): readonly string[] {
+/** Without the values that may hold a credential: the flags end up in the logs of CI. */
+function flagsOf(
+  request: ExportRequest,
+  schema: OptionSchema,
+  values: ReturnType<typeof readOptions>,
+): readonly string[] {
   return [
     `--export-type=${request.type}`,
     ...(request.capture === "current-state" ? [] : [`--capture=${request.capture}`]),
     ...request.options.flatMap(({ name, value }) => {
       const flag = optionFlag(name);
-      if (flag.startsWith("--export-opt ")) return ["--export-opt", `${name}=${value}`];
-      return name === "insecure" ? [flag] : [`${flag}=${value}`];
+      // This flag takes no value, and switches on.
+      if (name === "insecure" && values[name] === true) return [flag];
+      const shown = schema[name]?.sensitive ? "" : value;
+      const own = name !== "insecure" && !flag.startsWith("--export-opt ");
+      return own ? [`${flag}=${shown}`] : ["--export-opt", `${name}=${shown}`];
     }),
     ...(request.allowSecrets ? ["--export-allow-secrets"] : []),
   ];

@@ -4,7 +4,7 @@ import { failureStore } from "@melange2/records";
 import { Flags, type Interfaces } from "@oclif/core";
 import { cacheMounts } from "../build/cache-mounts.ts";
 import { engineRequest } from "../build/engine-request.ts";
-import { readyExport } from "../build/export-request.ts";
+import { type ExportRequest, readyExport } from "../build/export-request.ts";
 import { checkedEngine, openSession } from "../build/open-engine.ts";
 import { prepareBuild } from "../build/prepare-build.ts";
 import type { BuildReport } from "../build/report.ts";
@@ -15,7 +15,15 @@ import { calledAs } from "../called-as.ts";
 import { MelangeCommand } from "../command.ts";
 import { discover, tellProblems } from "../discovery.ts";
 import { exitCodes } from "../exit-code.ts";
-import { engineFlags, exportFlags, exportRequest, progressFlag, repeatable, requiredArgument } from "../flags.ts";
+import {
+  engineFlags,
+  exportFlags,
+  exportRequest,
+  progressFlag,
+  refuseIdleExportFlags,
+  repeatable,
+  requiredArgument,
+} from "../flags.ts";
 import { interruptSignal } from "../interrupt.ts";
 import { locations } from "../locations.ts";
 import { buildText } from "../present/build-text.ts";
@@ -76,11 +84,14 @@ export default class Build extends MelangeCommand {
   };
 
   async run(): Promise<void> {
-    const { args, flags } = await this.parse(Build);
+    const { args, flags, raw } = await this.parse(Build);
+    const exporting = flags["export-on-failure"];
+    if (!exporting) refuseIdleExportFlags(raw.flatMap((token) => (token.type === "flag" ? [token.flag] : [])));
+    const wanted = exporting ? exportRequest(flags, this.asJson, process.env) : undefined;
     const interrupt = interruptSignal();
     const progress = await openProgress(flags.progress as ProgressMode, process.stderr);
     try {
-      const report = await this.build(args.recipe, flags, progress.onEvent, interrupt.signal);
+      const report = await this.build(args.recipe, flags, wanted, progress.onEvent, interrupt.signal);
       progress.end();
       if ("skipped" in report) this.result({ status: "skipped", reason: report.skipped });
       else this.show(report, flags.progress !== "rawjson");
@@ -93,6 +104,7 @@ export default class Build extends MelangeCommand {
   private async build(
     recipe: string,
     flags: Interfaces.InferredFlags<typeof Build.flags>,
+    wanted: ExportRequest | undefined,
     onEvent: OnEvent,
     signal: AbortSignal,
   ): Promise<BuildReport | { readonly skipped: string }> {
@@ -132,8 +144,7 @@ export default class Build extends MelangeCommand {
       beforeEnvironment: async (subject) => {
         const engine = await checkedEngine({ contributions, engine: request, locations: where, onEvent, signal });
         await refuseUnwritable(outDirectory, "the output folder", "Give --out-dir a folder of yours.");
-        if (!flags["export-on-failure"]) return { engine, ready: undefined };
-        const wanted = exportRequest(flags, this.asJson);
+        if (wanted === undefined) return { engine, ready: undefined };
         const ready = await readyExport(contributions, wanted, subject, { onEvent, signal });
         const message = `if a step fails, its environment goes to ${ready.prepared.destination}`;
         onEvent({ type: "notice", level: "info", message });

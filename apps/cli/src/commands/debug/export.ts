@@ -18,7 +18,7 @@ export default class DebugExport extends DebugCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(DebugExport);
-    const request = exportRequest(flags, this.asJson);
+    const request = exportRequest(flags, this.asJson, process.env);
     const stored = await this.stored(args.build);
     const { name, version, epoch, arch } = stored.record.package;
     const subject = { package: name, version: `${version}-r${epoch}`, arch };

@@ -139,6 +139,17 @@ describe("Ctrl-C", () => {
     },
   );
 
+  it.concurrent("that comes from the terminal and from npm as well is one: the state is kept", async () => {
+    await using here = await place();
+    const build = here.start(await written(here, goesOn(here)));
+    await started(here);
+    // Of one kind, both may arrive as one before they are seen.
+    for (const signal of ["SIGINT", "SIGINT", "SIGTERM"] as const) build.kill(signal);
+    expect(await once(build, "close")).toEqual([130, null]);
+    await leftNothing(here);
+    expect(await here.run(["debug", "cat", "partial"])).toMatchObject({ code: 0, stdout: Buffer.from("half\n") });
+  });
+
   it.concurrent("before the first step ends with 130 and leaves no half of a layer", async () => {
     await using here = await place();
     const args = await written(here, ends(here));

@@ -1,0 +1,30 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { expect, it } from "vitest";
+
+/** A process that works on after its interrupt for as long as it is let. */
+const script = `
+const { interruptSignal } = await import(${JSON.stringify(join(import.meta.dirname, "interrupt.ts"))});
+const { signal } = interruptSignal();
+signal.addEventListener("abort", () => console.log("interrupted"));
+console.log("ready");
+setInterval(() => {}, 1000);
+`;
+
+it("a signal that comes twice at once is one; a later one ends the process at once", async () => {
+  const child = spawn(process.execPath, ["--conditions=melange2-source", "--input-type=module", "--eval", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  expect((await lines.next()).value).toBe("ready");
+  const before = performance.now();
+  child.kill("SIGINT");
+  expect((await lines.next()).value).toBe("interrupted");
+  const again = setInterval(() => child.kill("SIGINT"), 20);
+  const [code, signal] = await once(child, "close");
+  clearInterval(again);
+  expect([code, signal]).toEqual([130, null]);
+  expect(performance.now() - before).toBeGreaterThan(1000);
+});

@@ -2,7 +2,7 @@ import { isMelangeError, MelangeError } from "@melange2/core";
 import { Command, Errors, Flags } from "@oclif/core";
 import { exitCodeOf, exitCodes } from "./exit-code.ts";
 import { surviveLostOutput } from "./output-errors.ts";
-import { errorJson, errorText, faultText } from "./present/error-text.ts";
+import { errorJson, faultText } from "./present/error-text.ts";
 
 /** What every command shares: `--json`, one way to end, one way to show an error. */
 export abstract class MelangeCommand extends Command {
@@ -31,21 +31,35 @@ export abstract class MelangeCommand extends Command {
 
   protected override async catch(error: Error): Promise<void> {
     if (error instanceof Errors.ExitError) throw error;
-    const shown = isMelangeError(error) ? error : (reasonOfAbort(error) ?? fromOclif(error));
-    if (!shown) {
-      process.stderr.write(faultText(error));
-      process.exitCode = exitCodes.engine;
-      return;
-    }
-    process.stderr.write(errorText(shown));
-    this.result(errorJson(shown));
-    process.exitCode = exitCodeOf(shown.code);
+    const shown = isMelangeError(error) ? error : (reasonOfAbort(error) ?? fromSystem(error) ?? fromOclif(error));
+    await this.showError(shown ?? error);
+    if (shown) this.result(errorJson(shown));
+    process.exitCode = shown ? exitCodeOf(shown.code) : exitCodes.engine;
+  }
+
+  /** On standard error, beside what `--json` prints. */
+  protected async showError(error: Error): Promise<void> {
+    process.stderr.write(faultText(error));
   }
 }
+
+/** The flags of every command, for one whose standard output is not its own: it is a file's, or a step's. */
+export const withoutJson = {} as typeof MelangeCommand.baseFlags;
 
 /** Node rejects with an error of its own where it was stopped, and has the signal's reason as its cause. */
 function reasonOfAbort(error: Error): MelangeError | undefined {
   return error.name === "AbortError" && isMelangeError(error.cause) ? error.cause : undefined;
+}
+
+/** What a file or a disk can be like without anybody's fault; where nobody looked at it before, the system's words say which. */
+const ordinary = new Set(["EACCES", "EDQUOT", "EIO", "EMFILE", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"]);
+
+function fromSystem(error: NodeJS.ErrnoException): MelangeError | undefined {
+  if (error.syscall === undefined || !ordinary.has(error.code ?? "")) return undefined;
+  return new MelangeError("engine", error.message, {
+    hint: "Check that the path is what it should be, its rights, and the room on its disk.",
+    cause: error,
+  });
 }
 
 /** The one place where oclif's errors become ours: what its parser refuses is a usage error. */

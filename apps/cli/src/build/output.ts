@@ -23,24 +23,41 @@ export async function takeOutput(
   signal: AbortSignal,
 ): Promise<readonly Output[]> {
   const target = join(directory, plan.arch);
-  await mkdir(target, { recursive: true });
-  const incoming = await mkdtemp(join(target, ".melange2-"));
+  const unwritten = (why: string) =>
+    new MelangeError("engine", `the build's files could not be written to ${target}: ${why}`, {
+      hint: "Check that there is room and that the folder may be written, or give another --out-dir.",
+    });
   try {
-    await extract(session.read(state, `${plan.workspace}/melange-out`, { signal }), incoming, signal);
-    const outputs: Output[] = [];
-    for (const { name } of plan.packages) {
-      const final = join(target, name);
-      const old = join(incoming, `.old-${name}`);
-      const fresh = join(incoming, "melange-out", name);
-      if (!(await stat(fresh).catch(() => undefined))) continue;
-      await moved(final, old);
-      await rename(fresh, final);
-      outputs.push({ package: name, directory: final });
+    await mkdir(target, { recursive: true });
+    const incoming = await mkdtemp(join(target, ".melange2-"));
+    try {
+      const tar = session.read(state, `${plan.workspace}/melange-out`, { signal });
+      await extract(tar, incoming, { unwritten, signal });
+      return await moveInto(target, incoming, plan);
+    } finally {
+      await rm(incoming, { recursive: true, force: true });
     }
-    return outputs;
-  } finally {
-    await rm(incoming, { recursive: true, force: true });
+  } catch (error) {
+    throw isFileError(error) ? unwritten(error.message) : error;
   }
+}
+
+async function moveInto(target: string, incoming: string, plan: Plan): Promise<readonly Output[]> {
+  const outputs: Output[] = [];
+  for (const { name } of plan.packages) {
+    const final = join(target, name);
+    const old = join(incoming, `.old-${name}`);
+    const fresh = join(incoming, "melange-out", name);
+    if (!(await stat(fresh).catch(() => undefined))) continue;
+    await moved(final, old);
+    await rename(fresh, final);
+    outputs.push({ package: name, directory: final });
+  }
+  return outputs;
+}
+
+function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error;
 }
 
 async function moved(from: string, to: string): Promise<void> {
@@ -49,8 +66,18 @@ async function moved(from: string, to: string): Promise<void> {
   });
 }
 
+export interface ExtractOptions {
+  /** The error to reject with, of what the system's tar complains about. */
+  readonly unwritten: (why: string) => MelangeError;
+  readonly signal: AbortSignal;
+}
+
 /** Unpacks a tar with the system's tar: owners and xattrs are kept as far as the user may set them. */
-export async function extract(tar: AsyncIterable<Uint8Array>, into: string, signal: AbortSignal): Promise<void> {
+export async function extract(
+  tar: AsyncIterable<Uint8Array>,
+  into: string,
+  { unwritten, signal }: ExtractOptions,
+): Promise<void> {
   const args = ["-x", "-p", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-C", into, "-f", "-"];
   const child = spawn("tar", args, { stdio: ["pipe", "ignore", "pipe"], signal });
   let complaints = "";
@@ -66,11 +93,5 @@ export async function extract(tar: AsyncIterable<Uint8Array>, into: string, sign
   });
   const [[code]] = await Promise.all([closed, sent]);
   if (code === 0) return;
-  throw new MelangeError(
-    "engine",
-    `the build's files could not be written to ${into}: ${complaints.trim().split("\n").at(-1)}`,
-    {
-      hint: "Check that there is room and that the folder may be written, or give another --out-dir.",
-    },
-  );
+  throw unwritten(complaints.trim().split("\n").at(-1) ?? "");
 }

@@ -1,11 +1,9 @@
 import { mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import type { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { MelangeError, type Snapshot } from "@melange2/core";
 import { readTar, textOf } from "@melange2/oci";
 import { extract } from "../build/output.ts";
-import { ignoreEndedReader } from "../output-errors.ts";
 import type { KeptBuild } from "./kept-build.ts";
 
 /** Where a path of the user's points to inside the state. */
@@ -28,7 +26,11 @@ export async function readFileAt(
   for (let links = 0; links <= mostLinks; links += 1) {
     const file = posix.join(directory, name);
     for await (const { header, body } of readTar(kept.session.read(at, file, { signal }))) {
-      if (header.type === "file") return pipeline(body, output, { end: false }).catch(ignoreEndedReader);
+      if (header.type === "file") {
+        // Not returned: the loop would close the tar before its content was read.
+        await writeAll(body, output);
+        return;
+      }
       if (header.type !== "symlink") throw noFile(file, header.type);
       const target = posix.resolve(directory, textOf(header.linkname));
       directory = posix.dirname(target);
@@ -37,6 +39,13 @@ export async function readFileAt(
     }
   }
   throw noFile(path, "link that leads in a circle");
+}
+
+/** Ends early, without an error, where the output does: whoever owns the output is told of that. */
+async function writeAll(content: AsyncIterable<Uint8Array>, output: Writable): Promise<void> {
+  const write = (chunk: Uint8Array) =>
+    new Promise<boolean>((resolve) => output.write(chunk, (error) => resolve(error === null || error === undefined)));
+  for await (const chunk of content) if (!(await write(chunk))) return;
 }
 
 /** Copies a file or folder out, complete or not at all; gives the path it has now. An existing file is not overwritten. */
@@ -56,17 +65,26 @@ export async function copyOut(
       hint: "Give another destination, or remove it first.",
     });
   }
-  const scratch = await mkdtemp(join(dirname(target), ".melange2-"));
+  const folder = dirname(target);
+  const unwritten = (why: string) => notWritten(folder, why);
+  const scratch = await mkdtemp(join(folder, ".melange2-")).catch((error: NodeJS.ErrnoException) => {
+    throw unwritten(error.code === "ENOENT" ? "it is not there" : error.message);
+  });
   try {
-    await extract(kept.session.read(at, posix.join(directory, name), { signal }), scratch, signal);
+    await extract(kept.session.read(at, posix.join(directory, name), { signal }), scratch, { unwritten, signal });
     await rename(join(scratch, basename(name)), target).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") throw noSuchFile(source, kept);
-      throw error;
+      throw error.code === "ENOENT" ? noSuchFile(source, kept) : unwritten(error.message);
     });
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
   return target;
+}
+
+function notWritten(folder: string, why: string): MelangeError {
+  return new MelangeError("usage", `nothing can be written to ${folder}: ${why}`, {
+    hint: "Give a destination with room, in a folder of yours.",
+  });
 }
 
 function noFile(path: string, kind: string): MelangeError {

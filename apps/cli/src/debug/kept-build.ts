@@ -94,18 +94,25 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     async export(ready) {
       if (!ready.allowSecrets) refuseUnsearchable(secretNames.filter((name) => !secrets.names.includes(name)));
       const { capture, receipt } = await exportFailure({ ...common, ...ready });
-      await store.addExport(stored.id, {
+      const exported = {
         at: new Date().toISOString(),
         exporter: ready.exporter,
         location: receipt.location,
         imageId: receipt.imageId,
         capture,
-      });
+      };
+      await store.addExport(stored.id, exported).catch(tellNotNoted(stored.id, onEvent));
       return { ok: true, exporter: ready.exporter, receipt, capture };
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
 }
+
+/** The image is delivered, whatever became of the record meanwhile. */
+const tellNotNoted = (id: string, onEvent: OnEvent) => (error: Error) => {
+  const message = `the export is not noted with the kept build ${id}: ${error.message}`;
+  onEvent({ type: "notice", level: "warning", message, hint: "The image is where the receipt says." });
+};
 
 /** Values are not kept, and a state cannot be searched for a value that nobody tells. */
 function refuseUnsearchable(missing: readonly string[]): void {

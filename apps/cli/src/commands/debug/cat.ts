@@ -1,9 +1,11 @@
+import { withoutJson } from "../../command.ts";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { readFileAt } from "../../debug/files.ts";
 import { buildArgument, captureFlag, requiredArgument } from "../../flags.ts";
 
 export default class DebugCat extends DebugCommand {
   static override summary = "Print a file of a failed build";
+  static override baseFlags = withoutJson;
   static override args = {
     path: requiredArgument("Absolute, or relative to the step's directory"),
     build: buildArgument,

@@ -1,5 +1,6 @@
 import { MelangeError } from "@melange2/core";
 import { Flags } from "@oclif/core";
+import { withoutJson } from "../../command.ts";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { runInScratch } from "../../debug/scratch.ts";
 import { buildArgument } from "../../flags.ts";
@@ -7,6 +8,7 @@ import { buildArgument } from "../../flags.ts";
 export default class DebugRerun extends DebugCommand {
   static override summary =
     "Run the failed step again, on a scratch copy of a kept state; ends with the step's exit code";
+  static override baseFlags = withoutJson;
   static override args = { build: buildArgument };
   static override flags = {
     capture: Flags.string({

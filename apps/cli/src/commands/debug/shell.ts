@@ -1,3 +1,4 @@
+import { withoutJson } from "../../command.ts";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { runInScratch } from "../../debug/scratch.ts";
 import { buildArgument, captureFlag } from "../../flags.ts";
@@ -6,6 +7,7 @@ export default class DebugShell extends DebugCommand {
   static override summary = "Open a shell in a failed build: its files, directory, environment and user";
   static override description =
     "The shell works on a scratch copy; the kept state stays as it was. Words after -- are run instead of a shell.";
+  static override baseFlags = withoutJson;
   static override args = { build: buildArgument };
   static override flags = { capture: captureFlag };
   static override examples = ["<%= config.bin %> debug shell", "<%= config.bin %> debug shell 20261123 -- ls -l"];

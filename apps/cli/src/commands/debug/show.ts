@@ -15,8 +15,9 @@ export default class DebugShow extends MelangeCommand {
     const { args, flags } = await this.parse(DebugShow);
     const stored = await failureStore(locations(process.env).builds).read(args.build);
     const log = await stored.log(stored.record.failure.step);
-    if (flags.log) process.stdout.write(log);
+    if (flags.log && !this.asJson) process.stdout.write(log);
     else this.print(showText(stored, log, calledAs(process.env)));
-    this.result({ id: stored.id, record: stored.record, exports: stored.exports });
+    const { id, record, exports } = stored;
+    this.result({ id, record, exports, ...(flags.log ? { log: new TextDecoder().decode(log) } : {}) });
   }
 }

@@ -123,6 +123,13 @@ describe("--export-path=-", () => {
   });
 });
 
+/** Every line has to be one. */
+const eventsIn = (stderr: string) =>
+  stderr
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
 describe("progress", () => {
   it.concurrent("plain is whole lines", async () => {
     const { stderr } = await here.run(build("red", "--progress=plain"));
@@ -139,10 +146,7 @@ describe("progress", () => {
 
   it.concurrent("rawjson is one event a line and nothing else", async () => {
     const { stderr } = await here.run(build("red", ...exportTo("raw.tar"), "--progress=rawjson"));
-    const events = stderr
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const events = eventsIn(stderr);
     expect(events.find(({ type }) => type === "build-started")).toMatchObject({
       package: "red",
       recipe: "red/red.yaml",
@@ -155,6 +159,41 @@ describe("progress", () => {
     expect(events.find(({ type }) => type === "step-output")).toMatchObject({ step: "main-1", text: "said" });
     expect(events.find(({ type }) => type === "exported")).toMatchObject({ exporter: "tarball" });
     expect(events.at(-1)).toMatchObject({ type: "build-finished", status: "failed" });
+  });
+
+  it.concurrent("rawjson tells of a refused command line or recipe in events", async () => {
+    const flag = await here.run(build("red", "--bogus"), { env: { MELANGE2_PROGRESS: "rawjson" } });
+    expect(eventsIn(flag.stderr)).toEqual([
+      expect.objectContaining({ type: "notice", level: "error", message: expect.stringContaining("--bogus") }),
+    ]);
+    await writeFile(join(here.directory, "wrong.yaml"), "package:\n  name: wrong\n  epoch: x\nbogus: 1\n");
+    const { code, stderr, stdout } = await here.run(["build", "wrong.yaml", "--progress", "rawjson", "--json"]);
+    expect(code).toBe(2);
+    const { error } = JSON.parse(stdout.toString()) as { error: { problems: { message: string }[] } };
+    expect(error.problems.length).toBeGreaterThan(1);
+    const [first, ...others] = eventsIn(stderr);
+    expect(first).toMatchObject({
+      type: "notice",
+      level: "error",
+      message: expect.stringMatching(/^wrong\.yaml:.*problems/),
+    });
+    expect(others.map(({ message }) => message)).toEqual(
+      error.problems.map(({ message }) => expect.stringContaining(`: ${message}`)),
+    );
+  });
+
+  it.concurrent("rawjson ends a build that breaks off, such as one whose files cannot be written", async () => {
+    const block = "mkdir -p melange-out/blocks; echo > /var/cache/melange/$(uname -m)";
+    await mkdir(join(here.directory, "blocks"));
+    await writeFile(join(here.directory, "blocks/blocks.yaml"), ownRecipe("blocks", [block]));
+    const folders = ["--cache-dir=blocks/cache", "--out-dir=blocks/cache"];
+    const args = ["build", "blocks/blocks.yaml", "--base", base, ...folders, "--progress=rawjson"];
+    const { code, stderr } = await here.run(args);
+    expect(code, stderr).toBe(3);
+    expect(eventsIn(stderr).slice(-2)).toMatchObject([
+      { type: "notice", level: "error", message: expect.stringMatching(/could not be written to .*EEXIST/) },
+      { type: "build-finished", status: "failed" },
+    ]);
   });
 });
 

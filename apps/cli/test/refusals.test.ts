@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type Ended, type Place, place } from "./melange2.ts";
+import { arch, type Ended, type Place, place } from "./melange2.ts";
 import { ownRecipe } from "./own-recipe.ts";
 
 // On a busy machine each call of melange2 takes seconds.
@@ -16,6 +16,8 @@ beforeAll(async () => {
   await writeFile(join(here.directory, "r.yaml"), ownRecipe("never-runs", ["echo it runs >&2"]));
   await writeFile(join(here.directory, "file"), "");
   await mkdir(join(here.directory, "folder"));
+  await mkdir(join(here.directory, "outputs"));
+  await writeFile(join(here.directory, "outputs", arch), "");
   await here.shell("mkfifo pipe");
 });
 afterAll(() => here[Symbol.asyncDispose]());
@@ -64,7 +66,9 @@ describe("refused with 2 before the first step", () => {
       /--no-capture.*--export-on-failure|--export-on-failure.*--no-capture/,
     ],
     ["an output folder below a file", () => build("--out-dir=file/x"), /the output folder .*file is not a folder/],
+    ["an output folder with a file in its place", () => build("--out-dir=outputs"), /outputs\/\w+ is not a folder/],
     ["a timeout of nothing", () => build("--step-timeout=0"), /--step-timeout: .*1/],
+    ["a timeout beyond what is measured", () => build("--step-timeout=2147484"), /--step-timeout: .*2147483/],
     ["a progress that is none", () => build("--progress=loud"), /--progress=loud .*plain/],
     ["a secret that is not set", () => build("--secret-env=NIX_TOKEN"), /NIX_TOKEN: the variable is not set/],
     ["a secret without a name", () => build("--secret-env=A=b"), /A=b: not a variable's name/],

@@ -1,5 +1,5 @@
-import { resolve } from "node:path";
-import type { OnEvent } from "@melange2/core";
+import { join, resolve } from "node:path";
+import { isMelangeError, type OnEvent } from "@melange2/core";
 import { failureStore } from "@melange2/records";
 import { Flags, type Interfaces } from "@oclif/core";
 import { cacheMounts } from "../build/cache-mounts.ts";
@@ -27,7 +27,8 @@ import {
 import { interruptSignal } from "../interrupt.ts";
 import { locations } from "../locations.ts";
 import { buildText } from "../present/build-text.ts";
-import { openProgress, type ProgressMode } from "../progress/progress.ts";
+import { errorEvents } from "../present/error-text.ts";
+import { askedProgress, openProgress, type Progress, type ProgressMode } from "../progress/progress.ts";
 
 export default class Build extends MelangeCommand {
   static override summary = "Build the packages of a recipe, step by step";
@@ -66,7 +67,8 @@ export default class Build extends MelangeCommand {
     }),
     "secret-env": Flags.string({ description: "Variable of yours that steps get as a secret", ...repeatable }),
     "out-dir": Flags.string({ description: "Where the packages' files go, as ARCH/PACKAGE", default: "packages" }),
-    "step-timeout": Flags.integer({ description: "Seconds that a step may take", min: 1 }),
+    // A timer of Node has 31 bits of milliseconds; with more it ends at once.
+    "step-timeout": Flags.integer({ description: "Seconds that a step may take", min: 1, max: 2_147_483 }),
     network: Flags.boolean({ description: "Whether steps have a network", default: true, allowNo: true }),
     debug: Flags.boolean({ description: "Steps print their commands (set -x)" }),
     progress: progressFlag,
@@ -83,31 +85,58 @@ export default class Build extends MelangeCommand {
     ...exportFlags,
   };
 
+  #progress: Progress | undefined;
+  /** When the build was started that has not ended. */
+  #running: number | undefined;
+  readonly #onEvent: OnEvent = (event) => {
+    if (event.type === "build-started") this.#running = Date.parse(event.time);
+    if (event.type === "build-finished") this.#running = undefined;
+    this.#progress?.onEvent(event);
+  };
+
   async run(): Promise<void> {
     const { args, flags, raw } = await this.parse(Build);
     const exporting = flags["export-on-failure"];
     if (!exporting) refuseIdleExportFlags(raw.flatMap((token) => (token.type === "flag" ? [token.flag] : [])));
     const wanted = exporting ? exportRequest(flags, this.asJson, process.env) : undefined;
     const interrupt = interruptSignal();
-    const progress = await openProgress(flags.progress as ProgressMode, process.stderr);
+    this.#progress = await openProgress(flags.progress as ProgressMode, process.stderr);
     try {
-      const report = await this.build(args.recipe, flags, wanted, progress.onEvent, interrupt.signal);
-      progress.end();
+      const report = await this.build(args.recipe, flags, wanted, interrupt.signal);
+      this.#progress.end();
       if ("skipped" in report) this.result({ status: "skipped", reason: report.skipped });
-      else this.show(report, flags.progress !== "rawjson");
+      else this.show(report);
     } finally {
-      progress.end();
       interrupt.dispose();
     }
+  }
+
+  /** Standard error is a stream of events, also when the command line is refused. */
+  private get asEvents(): boolean {
+    return askedProgress(this.argv, process.env) === "rawjson";
+  }
+
+  protected override async showError(error: Error): Promise<void> {
+    if (!this.asEvents) {
+      this.#progress?.end();
+      return super.showError(error);
+    }
+    this.#progress ??= await openProgress("rawjson", process.stderr);
+    errorEvents(error).forEach(this.#onEvent);
+    if (this.#running !== undefined) {
+      const status = isMelangeError(error) && error.code === "interrupted" ? "interrupted" : "failed";
+      this.#onEvent({ type: "build-finished", status, duration: Date.now() - this.#running });
+    }
+    this.#progress.end();
   }
 
   private async build(
     recipe: string,
     flags: Interfaces.InferredFlags<typeof Build.flags>,
     wanted: ExportRequest | undefined,
-    onEvent: OnEvent,
     signal: AbortSignal,
   ): Promise<BuildReport | { readonly skipped: string }> {
+    const onEvent = this.#onEvent;
     const where = locations(process.env);
     const contributions = discover(this.config);
     const request = engineRequest(flags, process.env);
@@ -143,7 +172,11 @@ export default class Build extends MelangeCommand {
       signal,
       beforeEnvironment: async (subject) => {
         const engine = await checkedEngine({ contributions, engine: request, locations: where, onEvent, signal });
-        await refuseUnwritable(outDirectory, "the output folder", "Give --out-dir a folder of yours.");
+        await refuseUnwritable(
+          join(outDirectory, subject.arch),
+          "the output folder",
+          "Give --out-dir a folder of yours.",
+        );
         if (wanted === undefined) return { engine, ready: undefined };
         const ready = await readyExport(contributions, wanted, subject, { onEvent, signal });
         const message = `if a step fails, its environment goes to ${ready.prepared.destination}`;
@@ -175,9 +208,8 @@ export default class Build extends MelangeCommand {
     });
   }
 
-  /** `forPeople`: standard error is not a stream of JSON events. */
-  private show(report: BuildReport, forPeople: boolean): void {
-    if (forPeople) process.stderr.write(buildText(report, calledAs(process.env)));
+  private show(report: BuildReport): void {
+    if (!this.asEvents) process.stderr.write(buildText(report, calledAs(process.env)));
     this.result(report);
     process.exitCode = { built: exitCodes.built, failed: exitCodes.stepFailed, interrupted: exitCodes.interrupted }[
       report.status

@@ -1,11 +1,17 @@
-import { formatLocation, isMelangeError, type MelangeError, printable } from "@melange2/core";
+import {
+  type BuildEvent,
+  formatLocation,
+  isMelangeError,
+  type MelangeError,
+  type Problem,
+  printable,
+} from "@melange2/core";
 
 /** An error as people read it: what, where, what to do. No stack trace. */
 export function errorText(error: MelangeError): string {
-  const where = error.location ? `${formatLocation(error.location)}: ` : "";
-  const lines = [`melange2: error: ${where}${error.message}`];
+  const lines = [`melange2: error: ${placed(error)}`];
   for (const problem of furtherProblems(error)) {
-    lines.push(`  ${problem.location ? `${formatLocation(problem.location)}: ` : ""}${problem.message}`);
+    lines.push(`  ${placed(problem)}`);
     if (problem.hint) lines.push(`    ${problem.hint}`);
   }
   if (error.hint) lines.push(`  hint: ${error.hint}`);
@@ -13,6 +19,10 @@ export function errorText(error: MelangeError): string {
     .flatMap((line) => line.split("\n"))
     .map(printable)
     .join("\n")}\n`;
+}
+
+function placed({ location, message }: Problem): string {
+  return location ? `${formatLocation(location)}: ${message}` : message;
 }
 
 /** A problem that is the whole error was said already. */
@@ -26,6 +36,17 @@ export function errorJson(error: MelangeError): object {
   return {
     error: { code, message, hint, ...(location ? { location } : {}), ...(problems.length > 0 ? { problems } : {}) },
   };
+}
+
+/** The same for whoever reads a build's events: first the error, then what it lists. */
+export function errorEvents(error: unknown): readonly BuildEvent[] {
+  if (!isMelangeError(error)) return [{ type: "notice", level: "error", message: faultText(error).trimEnd() }];
+  return [error, ...furtherProblems(error)].map((problem) => ({
+    type: "notice",
+    level: "error",
+    message: placed(problem),
+    ...(problem.hint ? { hint: problem.hint } : {}),
+  }));
 }
 
 /** For an error that no boundary translated: a fault of ours. The stack is what a report needs. */

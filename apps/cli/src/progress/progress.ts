@@ -11,6 +11,14 @@ export interface Progress {
 export const progressModes = ["auto", "tty", "plain", "rawjson"] as const;
 export type ProgressMode = (typeof progressModes)[number];
 
+/** What a command line says of progress, also one that is refused otherwise. */
+export function askedProgress(argv: readonly string[], env: NodeJS.ProcessEnv): string | undefined {
+  const end = argv.indexOf("--");
+  const words = end < 0 ? argv : argv.slice(0, end);
+  const at = words.findIndex((word) => /^--progress(=|$)/.test(word));
+  return at < 0 ? env.MELANGE2_PROGRESS : (words[at]?.split("=")[1] ?? words[at + 1]);
+}
+
 export async function openProgress(
   mode: ProgressMode,
   output: NodeJS.WriteStream & { readonly fd: number },

@@ -110,11 +110,14 @@ describe("what is there", () => {
   });
 });
 
+/** The module of an exporter with this code as its `prepare`. */
+const preparing = (name: string, code: string) => ({
+  "index.js": `export default { name: "${name}", contract: 1, summary: "s", options: {}, prepare: async () => { ${code} } };`,
+});
+
 describe("broken plugins", () => {
   const throwing = { "index.js": 'throw new Error("native module missing");' };
-  const working = (name: string) => ({
-    "index.js": `export default { name: "${name}", contract: 1, summary: "s", options: {}, prepare: async () => {} };`,
-  });
+  const working = (name: string) => preparing(name, "");
 
   it("are listed with the reason, and what they would have brought", async () => {
     await using here = await placeWithPlugins();
@@ -181,6 +184,22 @@ describe("broken plugins", () => {
       expect([used.code, used.stderr]).toEqual([2, expect.stringContaining(reason)]);
       expect(used.stderr).not.toContain("step 1");
     }
+  });
+
+  it("that break while they are used are named, and are no fault of melange2", async (test) => {
+    root(test);
+    const base = provided(test, "MELANGE2_TEST_BUSYBOX_TAR");
+    await using here = await placeWithPlugins();
+    await linked(here, "early", { contract: 1, exporters: { early: "./index.js" } }, preparing("early", "null.x"));
+    const throwing = 'return { destination: "nowhere", export: () => null.x }';
+    await linked(here, "late", { contract: 1, exporters: { late: "./index.js" } }, preparing("late", throwing));
+    const build = ["build", "hello.yaml", "--base", base, "--export-on-failure"];
+    const early = await here.run([...build, "--export-type=early"]);
+    expect([early.code, early.stderr]).toEqual([2, expect.stringContaining('exporter "early" of early 1.2.3 broke: ')]);
+    const late = await here.run([...build, "--export-type=late"]);
+    expect([late.code, late.stderr]).toEqual([1, expect.stringContaining("the export broke: ")]);
+    const later = await here.run(["debug", "export", "--export-type=late"]);
+    expect([later.code, later.stderr]).toEqual([4, expect.stringContaining("melange2: error: the export broke: ")]);
   });
 });
 

@@ -2,12 +2,14 @@ import {
   type CaptureStrategy,
   type ExportContext,
   exportContext,
+  isMelangeError,
   MelangeError,
   type OnEvent,
   type OptionSchema,
   type PreparedExport,
 } from "@melange2/core";
 import {
+  type Contribution,
   type Contributions,
   findContribution,
   type GivenOption,
@@ -58,12 +60,13 @@ export async function readyExport(
   subject: ExportSubject,
   { onEvent, signal }: { readonly onEvent: OnEvent; readonly signal: AbortSignal },
 ): Promise<ReadyExport> {
-  const exporter = await loadExporter(findContribution(contributions, "exporters", request.type));
+  const contribution = findContribution(contributions, "exporters", request.type);
+  const exporter = await loadExporter(contribution);
   const strategy = await loadCapture(findContribution(contributions, "captures", request.capture));
   const given = [...request.options, ...optionsFromEnvironment(exporter, request.options, process.env)];
   const options = readOptions(exporter, given, optionFlag);
   if (options.path === "-") refuseTakenStdout(request.json);
-  const prepared = await exporter.prepare(options, contextOf(subject));
+  const prepared = await exporter.prepare(options, contextOf(subject)).catch(refuseBroken(contribution));
   await preflight(prepared, { strict: request.strict, onEvent, signal });
   const { allowSecrets } = request;
   return {
@@ -74,6 +77,18 @@ export async function readyExport(
     flags: flagsOf(request, exporter.options, options),
   };
 }
+
+/** An exporter that breaks is its authors' concern, and no fault of melange2. */
+const refuseBroken =
+  ({ name, plugin }: Contribution) =>
+  (error: unknown): never => {
+    if (isMelangeError(error)) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new MelangeError("plugin", `exporter "${name}" of ${plugin.name} ${plugin.version} broke: ${why}`, {
+      hint: "Report this to its authors, or choose another --export-type.",
+      cause: error,
+    });
+  };
 
 /** Without the values that may hold a credential: the flags end up in the logs of CI. */
 function flagsOf(

@@ -6,6 +6,7 @@ import {
   type EngineSession,
   exportFailure,
   type ImageSpec,
+  isMelangeError,
   MelangeError,
   type OnEvent,
   type SecretSource,
@@ -93,7 +94,9 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     },
     async export(ready) {
       if (!ready.allowSecrets) refuseUnsearchable(secretNames.filter((name) => !secrets.names.includes(name)));
-      const { capture, receipt } = await exportFailure({ ...common, ...ready });
+      const { capture, receipt } = await exportFailure({ ...common, ...ready }).catch((error: unknown) => {
+        throw isMelangeError(error) || signal.aborted ? error : exportBroke(error);
+      });
       const exported = {
         at: new Date().toISOString(),
         exporter: ready.exporter,
@@ -106,6 +109,15 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
+}
+
+/** What an exporter or a strategy of a plugin may reject with, against its contract. */
+function exportBroke(error: unknown): MelangeError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new MelangeError("export", `the export broke: ${message}`, {
+    hint: "Report this to the authors of the exporter or capture strategy.",
+    cause: error,
+  });
 }
 
 /** The image is delivered, whatever became of the record meanwhile. */

@@ -26,9 +26,11 @@ export function speaksNoTls(error: unknown): boolean {
   return isTlsFailure(code) && !isTlsAlert(error.cause);
 }
 
-/** Whether nobody listens where the connection went. */
+/** Whether nobody listens where the connection went. A name with several addresses has an error for each. */
 export function isRefused(error: unknown): boolean {
-  return error instanceof Transient && (error.failure.cause as { code?: string }).code === "ECONNREFUSED";
+  if (!(error instanceof Transient)) return false;
+  const { code, errors = [] } = error.failure.cause as { code?: string; errors?: readonly { code?: string }[] };
+  return [code, ...errors.map((each) => each.code)].includes("ECONNREFUSED");
 }
 
 /** Node has one code, EPROTO, for most failures of TLS; only OpenSSL's text tells an alert of the other side. */

@@ -12,7 +12,11 @@ export abstract class MelangeCommand extends Command {
 
   protected override async init(): Promise<void> {
     await super.init();
-    surviveLostOutput();
+    surviveLostOutput((message) => this.tellLostOutput(message));
+  }
+
+  protected tellLostOutput(message: string): void {
+    process.stderr.write(`melange2: error: ${message}\n`);
   }
 
   /** Text for people on standard output, unless `--json` was given. */

@@ -7,14 +7,14 @@ export function ignoreEndedReader(error: NodeJS.ErrnoException): void {
 
 /**
  * Output that cannot be written ends the output, not the program: a reader that went away (`melange2 … | head`) is no fault, a full
- * disk is told on standard error and makes the exit code of an otherwise good end an engine error's.
+ * disk is told once and makes the exit code of an otherwise good end an engine error's.
  */
-export function surviveLostOutput(): void {
+export function surviveLostOutput(tell: (message: string) => void): void {
   let told = false;
   // oclif's own listener throws, past everything that could clean up.
   process.stdout.removeAllListeners("error").on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") return;
-    if (!told) process.stderr.write(`melange2: error: standard output cannot be written: ${error.message}\n`);
+    if (!told) tell(`standard output cannot be written: ${error.message}`);
     told = true;
     process.exitCode ||= exitCodes.engine;
   });

@@ -182,6 +182,19 @@ describe("progress", () => {
     );
   });
 
+  it.concurrent("rawjson tells of a result that cannot be written in an event", async () => {
+    const child = here.spawn(
+      ["sh", "-c", 'exec "$@" > /dev/full', "sh", process.execPath, melange2, ...build("red")].concat(
+        "--progress=rawjson",
+        "--json",
+      ),
+    );
+    child.stdin.end();
+    const [[code], stderr] = await Promise.all([once(child, "close"), text(child.stderr)]);
+    expect(code).toBe(1);
+    expect(eventsIn(stderr).at(-1)).toMatchObject({ level: "error", message: expect.stringContaining("ENOSPC") });
+  });
+
   it.concurrent("rawjson ends a build that breaks off, such as one whose files cannot be written", async () => {
     const block = "mkdir -p melange-out/blocks; echo > /var/cache/melange/$(uname -m)";
     await mkdir(join(here.directory, "blocks"));

@@ -116,6 +116,11 @@ export default class Build extends MelangeCommand {
     return askedProgress(this.argv, process.env) === "rawjson";
   }
 
+  protected override tellLostOutput(message: string): void {
+    if (this.asEvents) this.#onEvent({ type: "notice", level: "error", message });
+    else super.tellLostOutput(message);
+  }
+
   protected override async showError(error: Error): Promise<void> {
     if (!this.asEvents) {
       this.#progress?.end();

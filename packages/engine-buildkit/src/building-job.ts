@@ -13,10 +13,16 @@ import { marshal, type State } from "@melange2/llb";
 export interface BuildingJob {
   /** Makes the state, or finds it: of an op's results the daemon keeps those that are asked for. Rejects as `Job.solve` does. */
   solve(state: State, signal: AbortSignal): Promise<SolvedState>;
-  /** Calls `onLog` with the output of the vertex of this name, until what is returned is called. */
-  watch(name: string, onLog: (log: VertexLog) => void): () => void;
+  /** Calls `onLog` with the output of the vertex of this name, until it is stopped. */
+  watch(name: string, onLog: (log: VertexLog) => void): Watch;
   /** Lets go of everything. The next solve opens another job. Never rejects. */
   close(): Promise<void>;
+}
+
+export interface Watch {
+  /** Resolves when the daemon has told that the vertex failed, and so all of its output: its answers may come before. */
+  readonly failed: Promise<void>;
+  stop(): void;
 }
 
 interface OpenJob {
@@ -31,13 +37,14 @@ export interface SolvedState {
 }
 
 export function buildingJob(client: BuildkitClient, serve: Served): BuildingJob {
-  const watchers = new Map<string, (log: VertexLog) => void>();
+  const watchers = new Map<string, { onLog(log: VertexLog): void; onFailure(): void }>();
   const names = new Map<string, string>();
   let open: OpenJob | undefined;
 
   const onStatus = ({ vertices, logs }: StatusEvent) => {
     for (const { digest, name } of vertices) if (watchers.has(name)) names.set(digest, name);
-    for (const log of logs) watchers.get(names.get(log.vertex) ?? "")?.(log);
+    for (const log of logs) watchers.get(names.get(log.vertex) ?? "")?.onLog(log);
+    for (const { name, error } of vertices) if (error !== "") watchers.get(name)?.onFailure();
   };
 
   return {
@@ -60,8 +67,9 @@ export function buildingJob(client: BuildkitClient, serve: Served): BuildingJob 
       };
     },
     watch(name, onLog) {
-      watchers.set(name, onLog);
-      return () => void watchers.delete(name);
+      const failed = Promise.withResolvers<void>();
+      watchers.set(name, { onLog, onFailure: failed.resolve });
+      return { failed: failed.promise, stop: () => void watchers.delete(name) };
     },
     async close() {
       const closing = open;

@@ -27,6 +27,8 @@ import { unitOutput } from "./unit-output.ts";
 const patience = { tries: 5, firstMs: 50 };
 /** How long a wrapper that was told to stop may take before its container is killed. */
 const stopMs = 8_000;
+/** How long the end of the log of a step that failed is waited for. */
+const lastLogMs = 1_000;
 /** What of the output tells of a container that never started. */
 const beginLength = 4096;
 
@@ -114,7 +116,7 @@ async function attemptUnit(
     if (runs.length === 1) options.onStep?.(0, "start");
     if (options.signal.aborted) stop();
   });
-  const unwatch = job.watch(op.name, (log) => {
+  const watch = job.watch(op.name, (log) => {
     if (runs.length === 0) return;
     if (begin.length < beginLength) begin += Buffer.from(log.data).toString();
     output.live(log);
@@ -143,6 +145,7 @@ async function attemptUnit(
       return killed(130, "interrupted", "the step did not stop when it was told to and was killed");
     if (refusedToRun(error)) return { outcome: found ? "stale" : "refused" };
     if (!isBuildkitError(error) || error.exitCode === undefined || runs.length === 0) throw translated(error, doing);
+    await Promise.race([watch.failed, pause(lastLogMs, undefined, { ref: false })]);
     if (withoutShell(begin)) return killed(notFoundCode, "exit", "the step could not be started without /bin/sh");
     const failure = startFailure(begin);
     if (failure !== undefined) throw failure;
@@ -154,7 +157,7 @@ async function attemptUnit(
   } finally {
     clearTimeout(killing);
     options.signal.removeEventListener("abort", stop);
-    unwatch();
+    watch.stop();
     permit.end();
   }
 }

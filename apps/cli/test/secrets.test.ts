@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -45,6 +46,30 @@ describe("secrets of a step", () => {
       expect(archive.includes(value)).toBe(false);
       expect(await here.shell(`grep -r -a -l -F ${value} state`)).toMatchObject({ code: 1, stdout: Buffer.from("") });
     }
+  });
+
+  it.concurrent("come before every variable of their name, which is nowhere", async (test) => {
+    program(test, "skopeo");
+    const here = await place();
+    await using _ = here;
+    await mkdir(join(here.directory, "source"));
+    const told = 'echo "$MINE" | sha256sum; exit 7';
+    const recipe = ownRecipe("red", [told]).replace(
+      "pipeline:",
+      "environment:\n  environment: {MINE: recipe}\npipeline:",
+    );
+    await writeFile(join(here.directory, "source/red.yaml"), recipe);
+    await writeFile(join(here.directory, "env"), `MINE=${own}\n`);
+    const variables = ["--env-file=env", "--plain-env=MINE", "--secret-env=MINE"];
+    const exporting = ["--export-on-failure", "--export-path=debug.tar", "--export-compression=none"];
+    const args = ["build", "source/red.yaml", "--base", (await busyboxRoot()).tar, ...variables, ...exporting];
+    const failed = await here.run([...args, "--progress=plain"], { env: { MINE: own } });
+    expect(failed.code, failed.stderr).toBe(1);
+    expect(failed.stderr).toContain(createHash("sha256").update(`${own}\n`).digest("hex"));
+    const { config } = await configOf(join(here.directory, "debug.tar"));
+    expect(config.Env.filter((one) => one.startsWith("MINE="))).toEqual([]);
+    expect((await readFile(join(here.directory, "debug.tar"))).includes(own)).toBe(false);
+    expect(await here.shell(`grep -r -a -l -F ${own} state`)).toMatchObject({ code: 1, stdout: Buffer.from("") });
   });
 
   it.concurrent("are needed again to run it again", async () => {

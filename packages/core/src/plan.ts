@@ -35,7 +35,7 @@ export interface Step {
    * Exactly these bytes are in the debug image.
    */
   readonly script: string;
-  /** The complete environment of the process; nothing of the host is added. Holds no secret. */
+  /** The complete environment of the process; nothing of the host is added. Holds no secret, and no name of `secretEnv`. */
   readonly env: StringMap;
   /** Names of secrets that enter the process's environment when it starts. Their values are nowhere in a plan. */
   readonly secretEnv: readonly string[];

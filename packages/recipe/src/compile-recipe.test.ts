@@ -138,6 +138,21 @@ pipeline: [{runs: "true"}]
     ]);
   });
 
+  test("have no variable of a secret's name, whoever sets it", async () => {
+    const { plan, tests } = await compile(
+      `${head}environment: {environment: {TOKEN: recipe, OTHER: recipe}}
+pipeline: [{runs: "true", environment: {TOKEN: step}}]
+test: {environment: {environment: {TOKEN: test}}, pipeline: [{runs: "true"}]}
+`,
+      { secretEnv: ["TOKEN", "HOME"], environment: { TOKEN: "file" } },
+    );
+    for (const step of [...plan.units, ...tests.units].flatMap(({ steps }) => steps)) {
+      expect(Object.keys(step.env)).not.toEqual(expect.arrayContaining(["TOKEN"]));
+      expect(step).toMatchObject({ env: { OTHER: "recipe" }, secretEnv: ["TOKEN", "HOME"] });
+      expect(step.env.HOME).toBeUndefined();
+    }
+  });
+
   test("that a condition switches off are not there, nor are their needs; a step without a script is none", async () => {
     const { plan } = await compile(`${head}pipeline:
   - if: \${{build.arch}} == 'aarch64'

@@ -34,7 +34,7 @@ export function planSteps(compiled: readonly CompiledStep[], setting: StepSettin
       directories: index === 0 ? setting.directories : [],
       debug: setting.debug,
     }),
-    env: { ...setting.env, ...Object.fromEntries(step.environment) },
+    env: withoutSecrets({ ...setting.env, ...Object.fromEntries(step.environment) }, setting.secretEnv),
     secretEnv: setting.secretEnv,
     workdir: step.workdir,
     user: setting.user,
@@ -42,6 +42,11 @@ export function planSteps(compiled: readonly CompiledStep[], setting: StepSettin
     mounts: setting.mounts,
     timeout: setting.timeout,
   }));
+}
+
+/** A secret comes before a variable of its name, whatever sets that: the value would be told in the clear. */
+function withoutSecrets(env: StringMap, names: readonly string[]): StringMap {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
 }
 
 /** The steps of a build: each alone. */

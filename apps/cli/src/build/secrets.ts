@@ -21,17 +21,10 @@ export interface VariableSources {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Sorts variables into plain ones and secrets. Rejects with code `usage` where one is missing or misnamed. */
+/** Sorts variables into plain ones and secrets; no name is in both, and `secretNames` come before what a file says. Rejects with code `usage` where one is missing or misnamed. */
 export async function readVariables(sources: VariableSources): Promise<StepVariables> {
   const plain: Record<string, string> = {};
   const secret = new Map<string, string>();
-  for (const file of sources.envFiles) {
-    for (const [name, value] of Object.entries(await readEnvFile(file))) {
-      if (name in plain || secret.has(name)) continue;
-      if (secretLike.test(name) && !sources.plainNames.includes(name)) secret.set(name, value);
-      else plain[name] = value;
-    }
-  }
   for (const name of sources.secretNames) {
     if (!variableName.test(name)) {
       throw new MelangeError("usage", `--secret-env ${name}: not a variable's name`, {
@@ -45,6 +38,13 @@ export async function readVariables(sources: VariableSources): Promise<StepVaria
       });
     }
     secret.set(name, value);
+  }
+  for (const file of sources.envFiles) {
+    for (const [name, value] of Object.entries(await readEnvFile(file))) {
+      if (name in plain || secret.has(name)) continue;
+      if (secretLike.test(name) && !sources.plainNames.includes(name)) secret.set(name, value);
+      else plain[name] = value;
+    }
   }
   return { plain, secrets: { names: [...secret.keys()].sort(), get: (name) => secret.get(name) } };
 }

@@ -13,7 +13,7 @@ export interface Budget {
 /** Promised to users: the ten latest failures, at most 20 GB. */
 export const defaultBudget: Budget = { builds: 10, bytes: 20e9 };
 
-/** Ids to drop so that the rest fits, oldest first; the newest build always stays. `builds` is newest first. */
+/** Ids to drop so that the rest fits, oldest first; the first of `builds`, which is newest first, always stays. */
 export function beyondBudget(builds: readonly KeptBuild[], budget: Budget): readonly string[] {
   let bytes = 0;
   const kept: string[] = [];

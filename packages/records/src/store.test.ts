@@ -12,11 +12,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-function failure(id: string): KeptFailure {
+function failure(id: string, ended = "2026-01-03T00:00:00.000Z"): KeptFailure {
   const record = {
     format: "melange2-failure-record",
     version: 1,
-    build: { id, started: "", ended: "" },
+    build: { id, started: "", ended },
     failure: { step: "main-0", exit: { code: 1, reason: "exit" }, message: "exit status 1" },
     steps: [],
   } as unknown as FailureRecord;
@@ -44,6 +44,18 @@ it("gives back what was saved, by id, by its beginning, and the latest without o
   ]);
   await expect(store.read("2026")).rejects.toMatchObject({ code: "usage" });
   await expect(store.read("2027")).rejects.toMatchObject({ code: "not-found" });
+});
+
+it("takes for the latest what ended last, whenever it began", async () => {
+  const store = failureStore(directory);
+  await store.save(failure("20260101-000000-aaaaaa", "2026-01-02T12:00:00.000Z"), new Map());
+  await store.save(failure("20260102-000000-bbbbbb", "2026-01-02T00:00:01.000Z"), new Map());
+  await mkdir(join(directory, "20260103-000000-cccccc"));
+  expect((await store.read(undefined)).id).toBe("20260101-000000-aaaaaa");
+  const { failures } = await store.list();
+  expect(failures.map(({ id }) => id)).toEqual(["20260101-000000-aaaaaa", "20260102-000000-bbbbbb"]);
+  for (const { id } of failures) await store.remove(id);
+  await expect(store.read(undefined)).rejects.toThrow("build 20260103-000000-cccccc cannot be read");
 });
 
 it("keeps records private and leaves nothing half-written", async () => {

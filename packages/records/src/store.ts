@@ -52,9 +52,9 @@ export interface StoredFailure extends KeptFailure {
 export interface FailureStore {
   /** All or nothing; `logs` by step id. */
   save(failure: KeptFailure, logs: ReadonlyMap<string, Uint8Array>): Promise<void>;
-  /** Newest first. A folder that cannot be read is left out and named in `unreadable`. */
+  /** The last to end first, whenever they began. A folder that cannot be read is left out and named in `unreadable`. */
   list(): Promise<{ readonly failures: readonly StoredFailure[]; readonly unreadable: readonly string[] }>;
-  /** By id or an unambiguous beginning of it; undefined: the latest. Rejects with code `not-found` or `usage`. */
+  /** By id or an unambiguous beginning of it; undefined: the last to end. Rejects with code `not-found` or `usage`. */
   read(id: string | undefined): Promise<StoredFailure>;
   /** Where running it again has given it other states. */
   replaceStates(id: string, states: KeptStates): Promise<void>;
@@ -120,23 +120,32 @@ export function failureStore(directory: string): FailureStore {
     }
   }
 
+  async function list() {
+    const failures: StoredFailure[] = [];
+    const broken: string[] = [];
+    for (const id of await ids()) {
+      try {
+        failures.push(await load(id));
+      } catch {
+        broken.push(id);
+      }
+    }
+    // Those that ended in the same millisecond stay in the order of their ids.
+    failures.sort((a, b) => Date.parse(b.record.build.ended) - Date.parse(a.record.build.ended));
+    return { failures, unreadable: broken };
+  }
+
+  async function latest(): Promise<readonly string[]> {
+    const { failures, unreadable: broken } = await list();
+    return [...failures.map(({ id }) => id), ...broken].slice(0, 1);
+  }
+
   return {
     save,
-    async list() {
-      const failures: StoredFailure[] = [];
-      const broken: string[] = [];
-      for (const id of await ids()) {
-        try {
-          failures.push(await load(id));
-        } catch {
-          broken.push(id);
-        }
-      }
-      return { failures, unreadable: broken };
-    },
+    list,
     async read(wanted) {
       const all = await ids();
-      const matching = wanted === undefined ? all.slice(0, 1) : all.filter((id) => id.startsWith(wanted));
+      const matching = wanted === undefined ? await latest() : all.filter((id) => id.startsWith(wanted));
       const [id, second] = matching;
       if (id === undefined) throw notFound(wanted, all);
       if (second !== undefined) {

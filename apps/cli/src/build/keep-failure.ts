@@ -1,5 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
-import type { BuildOutcome, EngineSession, Environment, FailureRecord, OnEvent, Plan, StateRef } from "@melange2/core";
+import type {
+  BuildOutcome,
+  EngineSession,
+  Environment,
+  FailureRecord,
+  OnEvent,
+  Plan,
+  Snapshot,
+  StateRef,
+} from "@melange2/core";
 import { beyondBudget, defaultBudget, type FailureStore } from "@melange2/records";
 import { bytes } from "../present/quantities.ts";
 import type { EngineRequest } from "./engine-request.ts";
@@ -21,24 +30,38 @@ export interface KeepOptions {
   readonly signal: AbortSignal;
 }
 
-/** Pins the failed build's states and writes its record. */
+/** Pins the failed build's states and writes its record; where one cannot be done, no pin stays, since nothing would name it. */
 export async function keepFailure(options: KeepOptions): Promise<void> {
-  const { outcome, session, store, signal } = options;
+  const { outcome, session, signal } = options;
   const { failed } = outcome;
-  const start = await session.keep(failed.start, { signal });
-  const before = await session.keep(failed.before, { signal });
-  const atFailure =
-    "unavailable" in failed.atFailure ? failed.atFailure : await session.keep(failed.atFailure, { signal });
-  await store.save(
+  const pinned: StateRef[] = [];
+  const pin = async (state: Snapshot): Promise<StateRef> => {
+    const ref = await session.keep(state, { signal });
+    pinned.push(ref);
+    return ref;
+  };
+  try {
+    const start = await pin(failed.start);
+    const before = await pin(failed.before);
+    const atFailure = "unavailable" in failed.atFailure ? failed.atFailure : await pin(failed.atFailure);
+    await saveRecord(options, { start, before, atFailure });
+  } catch (error) {
+    // What broke the keeping is what the user must hear of. An interrupt does not stop this.
+    const always = new AbortController().signal;
+    await Promise.allSettled(pinned.map((ref) => session.drop(ref, { signal: always })));
+    throw error;
+  }
+}
+
+async function saveRecord(options: KeepOptions, states: Parameters<typeof refsOf>[0]): Promise<void> {
+  await options.store.save(
     {
       record: options.record,
       plan: options.plan,
       states: {
         engine: options.engine,
         options: options.engineOptions,
-        start,
-        before,
-        atFailure,
+        ...states,
         environment: {
           platform: options.environment.platform,
           config: options.environment.config,
@@ -52,10 +75,11 @@ export async function keepFailure(options: KeepOptions): Promise<void> {
 }
 
 /**
- * Drops the oldest kept builds beyond the budget. Only builds of this session's engine, told the same, can be measured and dropped here; those of
- * others stay until their engine is used again.
+ * Drops the oldest kept builds beyond the budget, never `build`, the one that has just failed. Only builds of this session's engine, told the same,
+ * can be measured and dropped here; those of others stay until their engine is used again.
  */
 export async function dropBeyondBudget(
+  build: string,
   options: Pick<KeepOptions, "engine" | "engineOptions" | "session" | "store" | "onEvent" | "signal">,
 ): Promise<void> {
   const { session, store, signal, onEvent } = options;
@@ -64,6 +88,8 @@ export async function dropBeyondBudget(
     ({ states }) =>
       states.engine === options.engine && isDeepStrictEqual(states.options ?? {}, { ...options.engineOptions }),
   );
+  // Another build may have ended since, or the clock have been set back.
+  own.sort((a, b) => Number(b.id === build) - Number(a.id === build));
   const sizes = new Map<string, number>();
   for (const failure of own) {
     sizes.set(failure.id, await session.keptBytes(refsOf(failure.states), { signal }));

@@ -100,7 +100,7 @@ export async function runBuild(options: RunBuildOptions): Promise<BuildReport> {
   if (!environment) throw new TypeError("the failed unit's environment was never composed");
   const kept = await keep({ ...options, signal: keeping }, outcome, record, environment, logs);
   await tellingFailure(options, "older kept builds could not be dropped", () =>
-    dropBeyondBudget({ ...options, signal: keeping }),
+    dropBeyondBudget(id, { ...options, signal: keeping }),
   );
   const exported =
     options.ready && !interrupted

@@ -1,9 +1,9 @@
 import { accessSync, constants } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, isAbsolute, join } from "node:path";
+import { delimiter, isAbsolute, join, resolve } from "node:path";
 
 export interface Locations {
-  /** Everything that melange2 keeps: kept builds, engine states, imported bases. */
+  /** Everything that melange2 keeps: kept builds, engine states, imported bases. Absolute. */
   readonly state: string;
   readonly builds: string;
   readonly bases: string;
@@ -14,7 +14,7 @@ export interface Locations {
 export function locations(env: NodeJS.ProcessEnv): Locations {
   const xdg = env.XDG_STATE_HOME;
   const base = xdg && isAbsolute(xdg) ? xdg : join(homedir(), ".local", "state");
-  const state = env.MELANGE2_STATE_DIR || join(base, "melange2");
+  const state = resolve(env.MELANGE2_STATE_DIR || join(base, "melange2"));
   return {
     state,
     builds: join(state, "builds"),

@@ -18,7 +18,7 @@ beforeAll(async () => {
   await mkdir(join(here.directory, "folder"));
   await mkdir(join(here.directory, "outputs"));
   await writeFile(join(here.directory, "outputs", arch), "");
-  await here.shell("mkfifo pipe");
+  await here.shell("mkfifo pipe; ln -s loop loop");
 });
 afterAll(() => here[Symbol.asyncDispose]());
 
@@ -67,6 +67,12 @@ describe("refused with 2 before the first step", () => {
     ],
     ["an output folder below a file", () => build("--out-dir=file/x"), /the output folder .*file is not a folder/],
     ["an output folder with a file in its place", () => build("--out-dir=outputs"), /outputs\/\w+ is not a folder/],
+    ["an output folder of too long a name", () => build(`--out-dir=${"x".repeat(300)}/y`), /output folder .*too long/],
+    [
+      "a cache folder behind a circle",
+      () => build("--cache-dir=loop/x"),
+      /the cache directory .*loop\/x .*in a circle/,
+    ],
     ["a timeout of nothing", () => build("--step-timeout=0"), /--step-timeout: .*1/],
     ["a timeout beyond what is measured", () => build("--step-timeout=2147484"), /--step-timeout: .*2147483/],
     ["a progress that is none", () => build("--progress=loud"), /--progress=loud .*plain/],

@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import type { Environment, EnvironmentRequest } from "@melange2/core";
+import { type Environment, type EnvironmentRequest, MelangeError } from "@melange2/core";
 import { buildImageConfig, flatten, type Layer, layerFromEntries, tarHeader, validateImage } from "@melange2/oci";
 import { describe, expect, test } from "vitest";
 import { amd64, plant, scratch } from "../test/scratch.ts";
 import { type ComposeOptions, composeEnvironment } from "./compose-environment.ts";
+import { sourceFiles } from "./source-files.ts";
 
 const plain: EnvironmentRequest = {
   packages: [],
@@ -180,6 +181,11 @@ describe("workspace", () => {
       ["build/sub/deep/run.sh", "file", "755", 1000, 1000, epochNs],
     ]);
     expect(tree.get("home")).toMatchObject({ uid: 0, mode: 0o755 });
+  });
+
+  test("a walk that is broken off says why, not that something cannot be read", async () => {
+    const reason = new MelangeError("interrupted", "interrupted", { hint: "Start it again." });
+    await expect(sourceFiles(scratch(), [], AbortSignal.abort(reason))).rejects.toBe(reason);
   });
 
   test(".melangeignore: patterns as in gitignore, in subfolders too; the file itself comes along", async () => {

@@ -18,7 +18,8 @@ export interface SourceFile {
 /**
  * The regular files of a directory in byte order, as melange copies them: symlinks, empty directories and special files are left out, and what
  * `.melangeignore` (gitignore patterns, read at the top) names; the file itself comes along. Also left out: what builds produce (`melange-out` at the top),
- * what melange2 has not finished (`.melange2-*`, anywhere), and `except`: files and directories that lie inside by accident. Rejects with `environment` when something cannot be read.
+ * what melange2 has not finished (`.melange2-*`, anywhere), and `except`: files and directories that lie inside by accident. Rejects with `environment` when something cannot be read,
+ * with the signal's reason when aborted.
  */
 export async function sourceFiles(
   directory: string,
@@ -49,8 +50,10 @@ export async function sourceFiles(
   try {
     await visit(root, "");
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === undefined) throw cause;
-    throw unreadable((cause as NodeJS.ErrnoException).path ?? directory, cause);
+    const { errno, path } = cause as NodeJS.ErrnoException;
+    // Not of the system: the signal's reason.
+    if (errno === undefined) throw cause;
+    throw unreadable(path ?? directory, cause);
   }
   return files;
 }

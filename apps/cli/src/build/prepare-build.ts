@@ -135,7 +135,7 @@ function refuseHidden({ caches, cacheDirectory }: PrepareOptions): void {
 
 /** A folder that is not there would be searched in vain, and the built-in pipeline of the same name taken instead. */
 function refuseMissing(pipelineDirectory: string): void {
-  if (statSync(pipelineDirectory, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (isFolder(pipelineDirectory)) return;
   throw new MelangeError("usage", `--pipeline-dir ${pipelineDirectory} is not a folder`, {
     hint: "Give the folder that the names in `uses` are relative to.",
   });
@@ -152,10 +152,14 @@ function keptBase(base = ""): string {
   return existsSync(base) ? resolve(base) : base;
 }
 
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
 /** melange's own defaults, from the specific to the general: the folder named like the package beside the recipe, else the recipe's. */
 function sourceDirectoryOf(recipe: string, name: string, given: string | undefined): string {
   const beside = resolve(dirname(recipe), name);
-  return resolve(given ?? (existsSync(beside) ? beside : dirname(recipe)));
+  return resolve(given ?? (isFolder(beside) ? beside : dirname(recipe)));
 }
 
 const ociArchitectures: Readonly<Record<string, Platform>> = {

@@ -10,12 +10,20 @@ export async function refuseUnwritable(folder: string, what: string, hint: strin
   const path = resolve(folder);
   const refused = (why: string, cause?: unknown) =>
     new MelangeError("usage", `${what} ${path} cannot be used: ${why}`, { hint, cause });
-  const found = await nearest(path);
+  const found = await nearest(path).catch((cause: NodeJS.ErrnoException) => {
+    throw refused(impossible[cause.code ?? ""] ?? cause.message, cause);
+  });
   if (!found.isDirectory) throw refused(`${found.path} is not a folder`);
   await access(found.path, constants.W_OK | constants.X_OK).catch((cause) => {
     throw refused(`${found.path} may not be written to`, cause);
   });
 }
+
+/** Why no folder can ever be there, by the system's word. */
+const impossible: Readonly<Record<string, string>> = {
+  ENAMETOOLONG: "a name in it is too long",
+  ELOOP: "its symlinks lead round in a circle",
+};
 
 /** The folder itself or, where it is still to be made, what stands nearest above it. */
 async function nearest(path: string): Promise<{ readonly path: string; readonly isDirectory: boolean }> {

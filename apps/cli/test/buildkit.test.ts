@@ -94,6 +94,7 @@ describe("a build that fails on BuildKit", () => {
       const [expected, seen] = await Promise.all([imageIn(join(here.directory, "local.tar")), imageIn(archive)]);
       expect(seen.tree).toEqual(expected.tree);
       expect(seen.config).toEqual(expected.config);
+      expect(seen.history).toEqual(expected.history);
     },
   );
 });
@@ -130,6 +131,8 @@ async function imageIn(archive: string) {
   const tree = await flatten(image.layers);
   return {
     config: { ...config, labels },
+    // When each was made is of its own build.
+    history: image.file.history.map(({ created: _created, ...entry }) => entry),
     tree: Object.fromEntries(
       [...tree].flatMap(([path, entry]) => (isDaemons(path) ? [] : [[path, outline(path, entry)]])),
     ),

@@ -103,14 +103,14 @@ async function openImage(
 function configOf(spec: ImageSpec, parts: ImageParts, diffIds: readonly Layer["diffId"][]) {
   const base = parts.base.map((_, index) => `base layer ${index + 1} of ${parts.base.length}`);
   const files = spec.files.length > 0 ? ["melange2: the failure record"] : [];
-  const fits = spec.history.length === diffIds.length - base.length;
+  const steps = spec.history.length === parts.steps.length ? spec.history : parts.words;
   return buildImageConfig({
     platform: spec.platform,
     config: spec.config,
     labels: spec.labels,
     created: spec.created,
     diffIds,
-    history: [...base, ...(fits ? spec.history : [...parts.words, ...files])],
+    history: [...base, ...steps, ...files],
   });
 }
 

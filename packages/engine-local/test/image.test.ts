@@ -236,8 +236,10 @@ describe("a debug image", () => {
         (entry: { created_by: string }) => entry.created_by,
       );
     };
-    expect(await words(["first", "second", "notes"])).toEqual(["base layer 1 of 1", "first", "second", "notes"]);
-    expect(await words(["too few"])).toEqual(["base layer 1 of 1", "step 1", "step 2", "melange2: the failure record"]);
+    const around = (...steps: readonly string[]) => ["base layer 1 of 1", ...steps, "melange2: the failure record"];
+    expect(await words(["first", "second"])).toEqual(around("first", "second"));
+    expect(await words(["too few"])).toEqual(around("step 1", "step 2"));
+    expect(await words(["one", "too", "many"])).toEqual(around("step 1", "step 2"));
   });
 
   it("does not take targets that are not its own", async () => {

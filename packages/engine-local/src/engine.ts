@@ -5,23 +5,32 @@ import { hostFindings, readHostFacts } from "./check.ts";
 import { takeLocks } from "./file-lock.ts";
 import { throwIfAborted } from "./foreign-errors.ts";
 import { readHost } from "./host.ts";
+import { layerSizes } from "./layer-sizes.ts";
 import { layerStore } from "./layer-store.ts";
 import { fifoPool } from "./output-fifos.ts";
+import { defaultCacheBytes, tidyState } from "./prune-state.ts";
 import { createSession } from "./session.ts";
 import { createSessionDirectory } from "./session-directory.ts";
 import { removeSession, removeStaleSessions, sessionLock } from "./stale-sessions.ts";
 import { createStateDirectory, stateDirectory } from "./state-directory.ts";
+import { noteGrowth } from "./upkeep-notes.ts";
+import type { WorkSpace } from "./work-space.ts";
 
 /** The embedded engine: Linux namespaces and overlay snapshots, no daemon. */
-export function localEngine(context: EngineContext): Engine {
+export function localEngine(context: EngineContext, { cacheBytes = defaultCacheBytes }: Upkeep = {}): Engine {
   return {
     name: "local",
     check: async ({ signal }) => hostFindings(await readHostFacts(context, signal)),
-    open: (options) => openSession(context, options),
+    open: (options) => openSession(context, options, cacheBytes),
   };
 }
 
-async function openSession(context: EngineContext, options: EngineOptions): Promise<EngineSession> {
+export interface Upkeep {
+  /** What may stay, when a session ends, of the layers that no kept state stands on. Default: 10 GB. */
+  readonly cacheBytes?: number;
+}
+
+async function openSession(context: EngineContext, options: EngineOptions, cacheBytes: number): Promise<EngineSession> {
   throwIfAborted(options.signal);
   const host = readHost(context.env);
   const state = stateDirectory(context.stateDirectory, host.mapping);
@@ -40,8 +49,43 @@ async function openSession(context: EngineContext, options: EngineOptions): Prom
   const directory = createSessionDirectory(join(state.tmp, name), store);
   const space = { host, state, store, directory, fifos: fifoPool(host, directory.fifos), options };
   return createSession(space, async () => {
-    await using _ = locks;
-    // An aborted build cleans up all the same.
-    await removeSession(host, state, name, new AbortController().signal);
+    // An aborted build cleans up all the same, but for what another one can do as well.
+    const always = new AbortController().signal;
+    let noted: boolean;
+    {
+      await using _ = locks;
+      const noting = tellingTrouble(options, () => noteMade(space, always));
+      await removeSession(host, state, name, always);
+      noted = await noting;
+    }
+    if (noted && !options.signal.aborted)
+      await tellingTrouble(options, () => tidyState(space, cacheBytes, options.signal));
   });
+}
+
+async function noteMade({ host, state, store }: WorkSpace, signal: AbortSignal): Promise<void> {
+  const made = store.made();
+  if (made.length === 0) return;
+  const sizes = await layerSizes(host, state, store, made, signal);
+  noteGrowth(
+    state,
+    [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
+  );
+}
+
+/** A build is what it is, whether or not the disk is tidy. */
+async function tellingTrouble({ onFinding, signal }: EngineOptions, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    const said = error instanceof Error ? error.message : String(error);
+    onFinding?.({
+      severity: "warning",
+      message: `layers that nobody needs could not be removed: ${said}`,
+      hint: "The next build tries again; see that the state folder's disk has room and can be written.",
+    });
+    return false;
+  }
 }

@@ -6,6 +6,7 @@ import type { Mapping } from "./host.ts";
 import { type LayerStore, newLayerId } from "./layer-store.ts";
 import { keptSnapshot, type LocalSnapshot } from "./local-snapshot.ts";
 import type { StateDirectory } from "./state-directory.ts";
+import { noteLitter } from "./upkeep-notes.ts";
 
 /** States that must not go, each a file in `keep/`. */
 export interface KeptStates {
@@ -51,7 +52,10 @@ export function keptStates(state: StateDirectory, store: LayerStore, mapping: Ma
     },
     drop(ref) {
       const name = nameOf(ref);
-      if (name !== undefined) rmSync(file(name), { force: true });
+      const kept = name === undefined ? undefined : readKept(file(name));
+      if (name === undefined || kept === undefined) return;
+      rmSync(file(name), { force: true });
+      noteLitter(state, kept.layers);
     },
     all() {
       const names = readdirSync(state.keep)

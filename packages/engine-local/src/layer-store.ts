@@ -32,6 +32,8 @@ export interface LayerStore {
   original(id: string): string;
   /** Makes a layer of a directory that holds `fs` (and `original`); the directory is gone from its place then. False: it was there already. */
   commit(id: string, draft: string, meta: LayerMeta): boolean;
+  /** What was committed here since the store was opened. */
+  made(): readonly string[];
   /** The layer a step made once, or undefined. Notes that it was used. */
   cached(key: string): string | undefined;
   /** Remembers which layer a step made; when another build was first, tells that one's layer. */
@@ -56,6 +58,7 @@ export function layerStore(state: StateDirectory): LayerStore {
     utimesSync(path(id, "meta.json"), now, now);
     return true;
   };
+  const made: string[] = [];
   const cached = (key: string): string | undefined => {
     const id = linkText(join(state.cache, key));
     return id !== undefined && touch(id) ? id : undefined;
@@ -69,8 +72,11 @@ export function layerStore(state: StateDirectory): LayerStore {
     original: (id) => path(id, "original"),
     commit(id, draft, meta) {
       writeFileSync(join(draft, "meta.json"), JSON.stringify(meta), { mode: 0o600 });
-      return renamed(draft, path(id));
+      const first = renamed(draft, path(id));
+      if (first) made.push(id);
+      return first;
     },
+    made: () => made,
     cached,
     remember(key, id) {
       if (linked(id, join(state.cache, key))) return id;

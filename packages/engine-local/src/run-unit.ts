@@ -12,6 +12,7 @@ import { type FifoPair, readFifo } from "./output-fifos.ts";
 import { launchSandbox, type Sandbox } from "./sandbox.ts";
 import { secretValues } from "./secret-values.ts";
 import { insideWords } from "./step-command.ts";
+import { noteLitter } from "./upkeep-notes.ts";
 import type { WorkSpace } from "./work-space.ts";
 
 /** The session's `run`: from the cache, or in a sandbox. */
@@ -45,6 +46,7 @@ export async function runUnit(
   if (failure !== undefined) return { ok: false, ...failure, atFailure: snapshotAbove(from, id) };
   // Two builds may have run the same unit at once; from here on both stand on the one that was remembered first.
   const kept = key === undefined ? id : space.store.remember(key, id);
+  if (key === undefined || kept !== id) noteLitter(space.state);
   return { ok: true, after: snapshotAbove(from, kept), cached: false };
 }
 

@@ -5,7 +5,7 @@ import type { Bytes, EngineOptions, EngineSession, RunOptions, RunResult, Snapsh
 import { noSecrets } from "@melange2/core";
 import { type FlatEntry, flatten, layerFromTar } from "@melange2/oci";
 import { testStep, testUnit } from "@melange2/testkit";
-import localEngine from "../src/index.ts";
+import localEngine, { type Upkeep } from "../src/index.ts";
 import { hasBusybox } from "./busybox-environment.ts";
 
 export const never = new AbortController().signal;
@@ -50,10 +50,10 @@ export interface Ran {
 }
 
 export async function openBuild(
-  options: Partial<EngineOptions> & { stateDirectory?: string } = {},
+  options: Partial<EngineOptions> & Upkeep & { stateDirectory?: string } = {},
 ): Promise<LocalBuild> {
-  const { stateDirectory = join(scratch(), "state"), ...rest } = options;
-  const session = await localEngine(context(stateDirectory)).open({
+  const { stateDirectory = join(scratch(), "state"), cacheBytes, ...rest } = options;
+  const session = await localEngine(context(stateDirectory), cacheBytes === undefined ? {} : { cacheBytes }).open({
     capture: true,
     secrets: noSecrets,
     network: true,

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { noSecrets } from "@melange2/core";
 import { readTar } from "@melange2/oci";
@@ -170,6 +170,95 @@ describe("pruning", () => {
     await using build = await openBuild({ stateDirectory });
     const base = await build.session.load(busyboxEnvironment(), { signal: never });
     expect((await build.run(base, ["true"])).result).toMatchObject({ ok: true, cached: false });
+  });
+
+  const megabytes = (name: string) => `head -c 3000000 /dev/urandom > /${name}`;
+
+  it("is done for dropped states when the session ends: what no later build can find goes", async () => {
+    const stateDirectory = join(scratch(), "state");
+    let ref = {} as Awaited<ReturnType<LocalBuild["session"]["keep"]>>;
+    {
+      await using build = await openBuild({ stateDirectory });
+      const base = await build.session.load(busyboxEnvironment(), { signal: never });
+      const good = await build.after(base, megabytes("good"));
+      ref = await build.session.keep(await build.afterFailure(good, `${megabytes("partial")}; exit 1`), {
+        signal: never,
+      });
+    }
+    const kept = await stateUsage(context(stateDirectory), { signal: never });
+    {
+      await using build = await openBuild({ stateDirectory });
+      await build.session.drop(ref, { signal: never });
+    }
+    const after = await stateUsage(context(stateDirectory), { signal: never });
+    expect(after.keptBytes).toBe(0);
+    expect(kept.keptBytes - after.cacheBytes).toBeGreaterThan(3_000_000);
+    await using build = await openBuild({ stateDirectory });
+    const base = await build.session.load(busyboxEnvironment(), { signal: never });
+    expect((await build.run(base, [megabytes("good")])).result).toMatchObject({ ok: true, cached: true });
+  });
+
+  it("is done for runs that were to be kept apart", async () => {
+    const stateDirectory = join(scratch(), "state");
+    {
+      await using build = await openBuild({ stateDirectory });
+      const base = await build.session.load(busyboxEnvironment(), { signal: never });
+      await build.run(base, [megabytes("apart")], { fresh: "once" });
+    }
+    const [own] = readdirSync(stateDirectory) as [string];
+    expect(readdirSync(join(stateDirectory, own, "layers"))).toEqual([expect.stringMatching(/^base-/)]);
+  });
+
+  it("is done when a session ends with a cache beyond its budget, the longest unused first", async () => {
+    const stateDirectory = join(scratch(), "state");
+    const session = async (cacheBytes: number, ...names: readonly string[]) => {
+      await using build = await openBuild({ stateDirectory, cacheBytes });
+      const base = await build.session.load(busyboxEnvironment(), { signal: never });
+      const results = [];
+      for (const name of names) results.push((await build.run(base, [megabytes(name)])).result);
+      return results.map((result) => result.ok && result.cached);
+    };
+    const usage = async () => (await stateUsage(context(stateDirectory), { signal: never })).cacheBytes;
+    await session(1e9, "a", "b", "c");
+    const full = await usage();
+    expect(await session(full, "a", "b", "c")).toEqual([true, true, true]);
+    expect(await usage()).toBe(full);
+    // One more than fits: the room of a layer has to be below four fifths of the budget.
+    await session(full, "a", "d");
+    expect(await usage()).toBeLessThan(0.8 * full);
+    expect(await session(1e9, "d", "a", "b")).toEqual([true, true, false]);
+  });
+
+  it("waits for whoever else is open, whose end does it", async () => {
+    const stateDirectory = join(scratch(), "state");
+    const layers = () => readdirSync(join(stateDirectory, readdirSync(stateDirectory)[0] as string, "layers")).length;
+    {
+      await using other = await openBuild({ stateDirectory });
+      const base = await other.session.load(busyboxEnvironment(), { signal: never });
+      {
+        await using build = await openBuild({ stateDirectory });
+        const from = await build.session.load(busyboxEnvironment(), { signal: never });
+        const ref = await build.session.keep(await build.afterFailure(from, "exit 1"), { signal: never });
+        await build.session.drop(ref, { signal: never });
+      }
+      expect(layers()).toBe(2);
+      expect((await other.run(base, ["true"])).result.ok).toBe(true);
+    }
+    expect(layers()).toBe(2);
+    await using build = await openBuild({ stateDirectory });
+    const base = await build.session.load(busyboxEnvironment(), { signal: never });
+    expect((await build.run(base, ["true"])).result).toMatchObject({ ok: true, cached: true });
+  });
+
+  it("that cannot be done is a warning, and the session ends all the same", async () => {
+    const stateDirectory = join(scratch(), "state");
+    const messages: string[] = [];
+    {
+      await using build = await openBuild({ stateDirectory, onFinding: ({ message }) => messages.push(message) });
+      await build.session.load(busyboxEnvironment(), { signal: never });
+      mkdirSync(join(stateDirectory, readdirSync(stateDirectory)[0] as string, "growth"));
+    }
+    expect(messages).toEqual([expect.stringContaining("could not be removed: EISDIR")]);
   });
 
   it("a session leaves nothing temporary", async () => {

@@ -21,11 +21,13 @@ import {
   writeFileAtomically,
 } from "@melange2/oci";
 import { removeAbandoned } from "./abandoned-files.ts";
+import { defaultCacheBudget, keepToBudget, noteUse, noteUser } from "./cache-budget.ts";
 
 /**
  * Imported layers and what is known of them, content-addressed, shared by all builds:
  * `layers/HEX.tar` plain tars by diff ID, `layers/HEX.json` their sizes and stored forms, `blobs/HEX` stored forms,
  * `notes/HEX.json` anything derived. Files appear whole, by a rename; nothing in use is ever changed. The whole directory may be deleted between builds.
+ * What no living process has used goes when there is too much, the longest unused first: `users/PID` says who lives.
  */
 export interface LayerCache {
   find(diffId: Digest): Promise<Layer | undefined>;
@@ -40,8 +42,8 @@ export interface LayerCache {
   temporary(): string;
 }
 
-export async function openCache(directory: string): Promise<LayerCache> {
-  for (const part of ["layers", "blobs", "notes", "tmp"])
+export async function openCache(directory: string, budget = defaultCacheBudget): Promise<LayerCache> {
+  for (const part of ["layers", "blobs", "notes", "tmp", "users"])
     await mkdir(join(directory, part), { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
       throw new MelangeError("environment", `the cache directory ${directory} cannot be used: ${cause.code}`, {
         hint: "Make it writable, or name another one.",
@@ -50,14 +52,23 @@ export async function openCache(directory: string): Promise<LayerCache> {
     });
   for (const part of ["layers", "blobs", "notes"]) await removeAbandoned(join(directory, part), ".tmp");
   await removeAbandoned(join(directory, "tmp"), "");
+  await noteUser(directory);
   const tarPath = (diffId: Digest) => join(directory, "layers", `${hexOf(diffId)}.tar`);
   const aboutPath = (diffId: Digest) => join(directory, "layers", `${hexOf(diffId)}.json`);
   const blobPath = (digest: Digest) => join(directory, "blobs", hexOf(digest));
   const notePath = (key: string) => join(directory, "notes", `${key}.json`);
   const temporary = () => join(directory, "tmp", randomBytes(8).toString("hex"));
 
+  const filesOf = (diffId: Digest, blob: Descriptor | undefined) => [
+    tarPath(diffId),
+    aboutPath(diffId),
+    ...(blob ? [blobPath(blob.digest)] : []),
+  ];
+
   async function record(diffId: Digest, tarSize: number, blob: Descriptor | undefined): Promise<Layer> {
     await writeJson(aboutPath(diffId), { tarSize, blob });
+    await noteUse(...filesOf(diffId, blob));
+    keepToBudget(directory, ["layers", "blobs", "notes"], budget);
     return layerFromFile(tarPath(diffId), { diffId, tarSize, blob: blob && blobFromFile(blobPath(blob.digest), blob) });
   }
 
@@ -65,6 +76,7 @@ export async function openCache(directory: string): Promise<LayerCache> {
     const about = await readJson(aboutPath(diffId), readAbout);
     if (!about || (await sizeOf(tarPath(diffId))) !== about.tarSize) return undefined;
     const { tarSize, blob } = about;
+    await noteUse(...filesOf(diffId, blob));
     const stored: Blob | undefined =
       blob && (await sizeOf(blobPath(blob.digest))) === blob.size
         ? blobFromFile(blobPath(blob.digest), blob)
@@ -111,7 +123,10 @@ export async function openCache(directory: string): Promise<LayerCache> {
     find,
     keepTar,
     keep,
-    note: (key, read) => readJson(notePath(key), read),
+    async note(key, read) {
+      await noteUse(notePath(key));
+      return readJson(notePath(key), read);
+    },
     writeNote: (key, value) => writeJson(notePath(key), value),
     temporary,
   };

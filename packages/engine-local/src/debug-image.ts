@@ -33,16 +33,22 @@ export function debugImage(space: WorkSpace, at: LocalSnapshot, spec: ImageSpec)
   return {
     spec,
     async deliver(target, options) {
-      return target.kind === "archive" ? guarded(() => deliverArchive(space, at, spec, target, options)) : undefined;
+      if (target.kind !== "archive") return undefined;
+      return guarded(combined(space, options.signal), (signal) =>
+        deliverArchive(space, at, spec, target, { ...options, signal }),
+      );
     },
-    open: (options) => guarded(() => openImage(space, at, spec, options)),
+    open: (options) => guarded(combined(space, options.signal), (signal) => openImage(space, at, spec, signal)),
   };
 }
 
-async function guarded<T>(work: () => Promise<T>): Promise<T> {
+async function guarded<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  throwIfAborted(signal);
   try {
-    return await work();
+    return await work(signal);
   } catch (error) {
+    // Whatever the reason of the signal was: what stops here with it is told as one thing.
+    throwIfAborted(signal);
     throw fromOci(error, "engine");
   }
 }
@@ -52,9 +58,8 @@ async function deliverArchive(
   at: LocalSnapshot,
   spec: ImageSpec,
   target: Extract<Target, { kind: "archive" }>,
-  options: DeliverOptions,
+  { signal, onProgress }: DeliverOptions,
 ): Promise<Delivered> {
-  const signal = combined(space, options.signal);
   const parts = imageParts(at);
   const blobs = await inParallel([...parts.base, ...parts.steps], signal, (part, either) =>
     layerBlob(space, part, target.compression, either),
@@ -68,7 +73,7 @@ async function deliverArchive(
     annotations: spec.annotations,
     names: target.names,
     signal,
-    onProgress: options.onProgress,
+    onProgress,
   });
   return { imageId: written.imageId, manifest: written.manifest, bytes: written.bytes };
 }
@@ -77,9 +82,8 @@ async function openImage(
   space: WorkSpace,
   at: LocalSnapshot,
   spec: ImageSpec,
-  options: DeliverOptions,
+  signal: AbortSignal,
 ): Promise<LocalImage> {
-  const signal = combined(space, options.signal);
   const parts = imageParts(at);
   const layers = [
     ...(await inParallel([...parts.base, ...parts.steps], signal, (part, either) => layerFile(space, part, either))),
@@ -128,7 +132,5 @@ async function blobOf(space: WorkSpace, layer: Layer, compression: Compression, 
 }
 
 function combined(space: WorkSpace, signal: AbortSignal): AbortSignal {
-  const both = AbortSignal.any([space.options.signal, signal]);
-  throwIfAborted(both);
-  return both;
+  return AbortSignal.any([space.options.signal, signal]);
 }

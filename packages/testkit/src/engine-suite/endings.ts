@@ -21,6 +21,22 @@ export function declareEndings(declare: Declare): void {
     assert.equal(failure(killed).exit.code, 143);
   });
 
+  declare("a step that a signal of its own ends, Ctrl-C's too, ends as by that signal", async (bench) => {
+    for (const [signal, code] of [
+      ["TERM", 143],
+      ["INT", 130],
+    ] as const) {
+      const ran = await bench.run(bench.unit(`echo said; kill -${signal} $$; echo late`), bench.start);
+      assert.deepEqual([failure(ran).exit, ran.stdout[0]], [{ code, reason: "signal" }, "said\n"], signal);
+    }
+  });
+
+  declare("a handler for Ctrl-C's signal runs, in the step's shell and in one that it starts", async (bench) => {
+    const handler = "trap 'echo handled' INT; kill -INT $$; echo after";
+    assert.equal(await bench.tell(handler), "handled\nafter");
+    assert.equal(await bench.tell(`sh -c "${handler.replaceAll("$", "\\$")}"`), "handled\nafter");
+  });
+
   declare(
     "the state at failure has what the step did so far, deletions too, and the state before has nothing of it",
     async (bench, context) => {

@@ -14,7 +14,8 @@ import { assertRejects, type Bench, type Declare } from "./bench.ts";
 export function declareImages(declare: Declare): void {
   declare("an image is the base's layers, the steps' and its own files, with the config of its spec", async (bench) => {
     const state = await changed(bench);
-    const image = bench.session.image(state, suiteSpec());
+    const history = ["melange2: one", "melange2: two"];
+    const image = bench.session.image(state, { ...suiteSpec(), history });
     await using local = await image.open({ signal: bench.signal });
     const base = bench.environment.layers.map(({ diffId }) => diffId);
     const config = parseImageConfig(local.config);
@@ -28,6 +29,8 @@ export function declareImages(declare: Declare): void {
       local.layers.map(({ diffId }) => diffId),
     );
     assert.equal(config.history.filter((entry) => !entry.empty_layer).length, config.diffIds.length);
+    const words = config.history.map((entry) => entry.created_by);
+    assert.deepEqual(words.slice(base.length, base.length + 2), history, "the steps' layers have the caller's words");
     const { labels, ...spec } = suiteSpec();
     assert.deepEqual({ ...config.config }, { ...spec.config, Labels: labels });
     assert.deepEqual([config.platform.os, config.created], [spec.platform.os, spec.created]);

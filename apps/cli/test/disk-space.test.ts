@@ -1,7 +1,9 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
+import { root } from "@melange2-tooling/services";
 import { expect, it, vi } from "vitest";
 import { type Place, place } from "./melange2.ts";
 import { until } from "./observe.ts";
@@ -81,4 +83,25 @@ it.concurrent("a running build is not disturbed; its end frees what was forgotte
   await writeFile(join(here.directory, "shared/go"), "");
   expect((await closed)[0], said).toBe(0);
   expect(await used(here)).toBeLessThan(one - megabytes + 1);
+});
+
+it.concurrent("a step that fills the disk fails like any other, and the disk has room again", async (test) => {
+  root(test);
+  const { here, base } = await withRecipe();
+  await using _ = here;
+  const state = join(here.directory, "state");
+  await mkdir(state);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=40m", "tmpfs", state]);
+  try {
+    const fill = ownRecipe("red", ["echo good > good", "cat /dev/zero > all || exit 7"]);
+    await writeFile(join(here.directory, "source/red.yaml"), fill);
+    const failed = await here.run(["build", "source/red.yaml", "--base", base]);
+    expect(failed.code, failed.stderr).toBe(1);
+    expect(failed.stderr).toContain("exit status 7");
+    expect(await used(here)).toBeLessThan(20);
+    const good = await here.run(["debug", "cat", "good"]);
+    expect(good.stdout.toString(), good.stderr).toBe("good\n");
+  } finally {
+    execFileSync("umount", ["-l", state]);
+  }
 });

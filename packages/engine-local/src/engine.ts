@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import type { Engine, EngineContext, EngineOptions, EngineSession } from "@melange2/core";
+import type { Engine, EngineContext, EngineOptions, EngineSession, Finding } from "@melange2/core";
 import { hostFindings, readHostFacts } from "./check.ts";
 import { takeLocks } from "./file-lock.ts";
-import { throwIfAborted } from "./foreign-errors.ts";
+import { fromSystem, throwIfAborted } from "./foreign-errors.ts";
 import { readHost } from "./host.ts";
 import { layerSizes } from "./layer-sizes.ts";
 import { layerStore } from "./layer-store.ts";
@@ -21,7 +21,10 @@ export function localEngine(context: EngineContext, { cacheBytes = defaultCacheB
   return {
     name: "local",
     check: async ({ signal }) => hostFindings(await readHostFacts(context, signal)),
-    open: (options) => openSession(context, options, cacheBytes),
+    open: (options) =>
+      openSession(context, options, cacheBytes).catch((error) => {
+        throw fromSystem(error);
+      }),
   };
 }
 
@@ -51,16 +54,26 @@ async function openSession(context: EngineContext, options: EngineOptions, cache
   return createSession(space, async () => {
     // An aborted build cleans up all the same, but for what another one can do as well.
     const always = new AbortController().signal;
-    let noted: boolean;
+    const troubles: unknown[] = [];
+    const trying = (work: () => Promise<void>) => work().catch((error) => troubles.push(error));
     {
       await using _ = locks;
-      const noting = tellingTrouble(options, () => noteMade(space, always));
+      const noting = trying(() => noteMade(space, always));
       await removeSession(host, state, name, always);
-      noted = await noting;
+      await noting;
     }
-    if (noted && !options.signal.aborted)
-      await tellingTrouble(options, () => tidyState(space, cacheBytes, options.signal));
+    if (!options.signal.aborted) await trying(() => tidyState(space, cacheBytes, options.signal));
+    if (troubles.length > 0 && !options.signal.aborted) options.onFinding?.(untidy(troubles[0]));
   });
+}
+
+/** A build is what it is, whether or not the disk is tidy. */
+function untidy(cause: unknown): Finding {
+  return {
+    severity: "warning",
+    message: `layers that nobody needs could not be removed: ${cause instanceof Error ? cause.message : String(cause)}`,
+    hint: "The next build tries again; see that the state folder's disk has room and can be written.",
+  };
 }
 
 async function noteMade({ host, state, store }: WorkSpace, signal: AbortSignal): Promise<void> {
@@ -71,21 +84,4 @@ async function noteMade({ host, state, store }: WorkSpace, signal: AbortSignal):
     state,
     [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
   );
-}
-
-/** A build is what it is, whether or not the disk is tidy. */
-async function tellingTrouble({ onFinding, signal }: EngineOptions, work: () => Promise<void>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (signal.aborted) return false;
-    const said = error instanceof Error ? error.message : String(error);
-    onFinding?.({
-      severity: "warning",
-      message: `layers that nobody needs could not be removed: ${said}`,
-      hint: "The next build tries again; see that the state folder's disk has room and can be written.",
-    });
-    return false;
-  }
 }

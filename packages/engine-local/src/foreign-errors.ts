@@ -1,4 +1,4 @@
-import { type ErrorDetails, MelangeError } from "@melange2/core";
+import { type ErrorDetails, isMelangeError, MelangeError } from "@melange2/core";
 import { isOciError } from "@melange2/oci";
 
 /**
@@ -33,7 +33,7 @@ const hints: readonly (readonly [RegExp, string])[] = [
     "mounting is refused here, as in a container with default settings; run outside it, or with --privileged",
   ],
   [
-    /No space left on device|Disk quota exceeded/,
+    /No space left on device|Disk quota exceeded/i,
     "free space on the state directory's file system, or prune kept builds",
   ],
   [/Too many open files/, "raise the limit of open files: ulimit -n"],
@@ -85,6 +85,17 @@ export function cannotStart(program: string, cause: NodeJS.ErrnoException): Mela
 
 export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw interrupted();
+}
+
+/** What the system says of the engine's own files, as an error of ours; everything else as it is. */
+export function fromSystem(error: unknown): unknown {
+  const { errno, message } = error as NodeJS.ErrnoException;
+  if (isMelangeError(error) || errno === undefined) return error;
+  return engineError(`the state directory cannot be used: ${message}`, hintFor(message), error);
+}
+
+export function isDiskFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes((error as NodeJS.ErrnoException).code ?? "");
 }
 
 /** What `oci` says about layers, as an error of ours; everything else as it is. */

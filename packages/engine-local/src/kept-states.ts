@@ -42,7 +42,13 @@ export function keptStates(state: StateDirectory, store: LayerStore, mapping: Ma
     nameOf,
     async keep(at) {
       const name = newLayerId();
-      await writeFileAtomically(file(name), bytesOf(Buffer.from(JSON.stringify(at))));
+      try {
+        await writeFileAtomically(file(name), bytesOf(Buffer.from(JSON.stringify(at))));
+      } catch (error) {
+        // Nobody else will name its layers.
+        noteLitter(state);
+        throw error;
+      }
       return { engine: "local", mapping, state: name };
     },
     find(ref) {

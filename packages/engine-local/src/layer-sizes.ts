@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { Host } from "./host.ts";
 import { runJob } from "./jobs.ts";
 import type { LayerStore } from "./layer-store.ts";
@@ -16,6 +16,7 @@ export async function layerSizes(
   const note = (id: string) => join(state.layers, id, "size");
   const there = [...new Set(ids)].filter((id) => store.has(id));
   const unknown = there.filter((id) => !existsSync(note(id)));
+  const measured = new Map<string, number>();
   // In portions, since an argument list has an end.
   for (let from = 0; from < unknown.length; from += 500) {
     const folders = unknown.slice(from, from + 500).map((id) => join(state.layers, id));
@@ -25,11 +26,23 @@ export async function layerSizes(
     });
     for (const line of listed.trim().split("\n")) {
       const [bytes = "0", folder = ""] = line.split("\t");
-      writeFileSync(join(folder, "size"), bytes, { mode: 0o600 });
+      measured.set(basename(folder), Number(bytes));
+      writeIfRoom(join(folder, "size"), bytes);
     }
   }
   const blobs = blobSizes(state, new Set(there));
-  return new Map(there.map((id) => [id, Number(readFileSync(note(id), "utf8")) + (blobs.get(id) ?? 0)]));
+  const own = (id: string) => measured.get(id) ?? Number(readFileSync(note(id), "utf8"));
+  return new Map(there.map((id) => [id, own(id) + (blobs.get(id) ?? 0)]));
+}
+
+/** What is not noted is measured again; on a full disk sizes are asked for to make room. */
+function writeIfRoom(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    rmSync(path, { force: true });
+  }
 }
 
 /** Bytes of the blobs of these layers: their files are called ID.COMPRESSION. */

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { Mount } from "@melange2/core";
 import type { RootPlan } from "./boot-script.ts";
 import { makeDeviceDirectory } from "./device-directory.ts";
+import { runJob } from "./jobs.ts";
 import { newDraft } from "./layer-store.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import { mountableLayers } from "./merged-layers.ts";
@@ -46,6 +47,12 @@ export async function newRoot(
       ...(sameOwner || top === undefined ? {} : { adoptRootFrom: directory.shortName(top) }),
     },
   };
+}
+
+/** Before the session ends, where its room is needed. */
+export async function removeDraft({ host }: WorkSpace, draft: string): Promise<void> {
+  const { signal } = new AbortController();
+  await runJob(host, [host.tool("rm"), "-rf", "--", draft, `${draft}.work`], { doing: "removing a draft", signal });
 }
 
 /** A file beside a draft, private, gone with the session. */

@@ -3,11 +3,11 @@ import type { Exit, RunOptions, RunResult, Step, Unit } from "@melange2/core";
 import { bootText, nestedCommand, type Report, stepsText } from "./boot-script.ts";
 import { cacheKey } from "./cache-key.ts";
 import { exitOf, outOfMemoryKills, timedOut, wasInterrupted } from "./exit.ts";
-import { throwIfAborted } from "./foreign-errors.ts";
+import { isDiskFull, throwIfAborted } from "./foreign-errors.ts";
 import { hostMount } from "./host-mount.ts";
 import { newLayerId } from "./layer-store.ts";
 import { type LocalSnapshot, parentsFor, snapshotAbove } from "./local-snapshot.ts";
-import { besideDraft, type NewRoot, newRoot } from "./new-root.ts";
+import { besideDraft, type NewRoot, newRoot, removeDraft } from "./new-root.ts";
 import { type FifoPair, readFifo } from "./output-fifos.ts";
 import { launchSandbox, type Sandbox } from "./sandbox.ts";
 import { secretValues } from "./secret-values.ts";
@@ -42,7 +42,14 @@ export async function runUnit(
   if (failure !== undefined && !space.options.capture)
     return { ok: false, ...failure, atFailure: { unavailable: "the engine was opened without capture" } };
   const id = newLayerId();
-  space.store.commit(id, root.draft, { parents: parentsFor(from) });
+  try {
+    space.store.commit(id, root.draft, { parents: parentsFor(from) });
+  } catch (error) {
+    if (failure === undefined || !isDiskFull(error)) throw error;
+    // What the step filled the disk with makes room for what is told of its failure.
+    await removeDraft(space, root.draft);
+    return { ok: false, ...failure, atFailure: { unavailable: "the disk of the state directory is full" } };
+  }
   if (failure !== undefined) return { ok: false, ...failure, atFailure: snapshotAbove(from, id) };
   // Two builds may have run the same unit at once; from here on both stand on the one that was remembered first.
   const kept = key === undefined ? id : space.store.remember(key, id);

@@ -35,7 +35,7 @@ export function createSession(space: WorkSpace, close: () => Promise<void>): Eng
     keep: (at) => told(async () => kept.keep(localSnapshot(at))),
     find: (ref) => told(async () => kept.find(ref)),
     drop: (ref) => told(async () => kept.drop(ref)),
-    keptBytes: (refs, { signal }) => told(async () => keptBytes(space, kept, refs, combined(signal))),
+    keptBytes: (refs, { signal }) => told(async () => keptBytes(space, kept, refs, signal)),
     enter: (at, options) => told(async () => enterState(space, localSnapshot(at), options)),
     [Symbol.asyncDispose]: close,
   };

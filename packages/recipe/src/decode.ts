@@ -48,6 +48,11 @@ function textDecoder(template: boolean): Decoder<Text> {
     zero: (place) => ({ value: "", place, template }),
     decode(node, context) {
       if (node.kind === "list" || node.kind === "map") wrongType(node, "a text", context);
+      if (node.kind === "scalar" && node.text.includes("\0")) {
+        context.problems.error("a NUL character is in no text that a process can get", node.place, {
+          hint: "Have the step make it, as with printf '\\000'.",
+        });
+      }
       return { value: node.kind === "scalar" ? node.text : "", place: node.place, template };
     },
   };

@@ -45,6 +45,7 @@ describe("a text is its source", () => {
     ["[a]", "refused"],
     ["{a: b}", "refused"],
     ["!!binary aGk=", "refused"],
+    ['"a\\0b"', "refused"],
   ])("%j is %j", (source, value) => expect(valueRead(source, text)).toBe(value));
 
   test("for every plain scalar", () => {

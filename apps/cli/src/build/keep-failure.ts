@@ -111,6 +111,12 @@ export async function dropBeyondBudget(
   }
 }
 
+/** For an export that could not be noted in its record: the image is delivered, whatever became of that meanwhile. */
+export const tellNotNoted = (id: string, onEvent: KeepOptions["onEvent"]) => (error: Error) => {
+  const message = `the export is not noted with the kept build ${id}: ${error.message}`;
+  onEvent({ type: "notice", level: "warning", message, hint: "The image is where the receipt says." });
+};
+
 export function refsOf(states: {
   readonly start: StateRef;
   readonly before: StateRef;

@@ -16,7 +16,7 @@ import {
 import { type FailureStore, newBuildId } from "@melange2/records";
 import type { EngineRequest } from "./engine-request.ts";
 import type { ReadyExport } from "./export-request.ts";
-import { dropBeyondBudget, keepFailure } from "./keep-failure.ts";
+import { dropBeyondBudget, keepFailure, tellNotNoted } from "./keep-failure.ts";
 import { takeOutput } from "./output.ts";
 import type { BuildReport, ExportReport } from "./report.ts";
 
@@ -198,7 +198,7 @@ async function exportIt(
         imageId: receipt.imageId,
         capture,
       })
-      .catch(() => {});
+      .catch(kept ? tellNotNoted(record.build.id, options.onEvent) : () => {});
     return { ok: true, exporter: ready.exporter, receipt, capture };
   } catch (error) {
     const known = isMelangeError(error) ? error : asExportError(error);

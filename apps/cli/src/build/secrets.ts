@@ -59,6 +59,11 @@ async function readEnvFile(file: string): Promise<Readonly<Record<string, string
       cause,
     });
   }
+  if (text.includes("\0")) {
+    throw new MelangeError("usage", `--env-file ${file} holds a NUL character, which no variable can`, {
+      hint: "Give a text file with lines of the form NAME=VALUE.",
+    });
+  }
   const read = parseEnv(text) as Record<string, string>;
   for (const name of Object.keys(read)) {
     if (variableName.test(name)) continue;

@@ -17,6 +17,7 @@ import {
 import { type Contributions, findContribution, loadCapture } from "@melange2/plugin-host";
 import { failureStore, type StoredFailure } from "@melange2/records";
 import type { ReadyExport } from "../build/export-request.ts";
+import { tellNotNoted } from "../build/keep-failure.ts";
 import { openEngine } from "../build/open-engine.ts";
 import type { ExportReport } from "../build/report.ts";
 import { secretsFromEnv } from "../build/secrets.ts";
@@ -119,12 +120,6 @@ function exportBroke(error: unknown): MelangeError {
     cause: error,
   });
 }
-
-/** The image is delivered, whatever became of the record meanwhile. */
-const tellNotNoted = (id: string, onEvent: OnEvent) => (error: Error) => {
-  const message = `the export is not noted with the kept build ${id}: ${error.message}`;
-  onEvent({ type: "notice", level: "warning", message, hint: "The image is where the receipt says." });
-};
 
 /** Values are not kept, and a state cannot be searched for a value that nobody tells. */
 function refuseUnsearchable(missing: readonly string[]): void {

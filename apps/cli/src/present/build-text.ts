@@ -46,7 +46,7 @@ function exportLines(exported: ExportReport, command: readonly string[]): readon
     "before-unit": "as it was before the step's pipeline",
     "at-failure": "as the step left it",
   };
-  const fallback = capture.fallbackFrom ? `, instead of ${capture.fallbackFrom}` : "";
+  const fallback = capture.fallbackFrom ? " could not be had" : "";
   return [
     `  exported to ${receipt.location}${receipt.bytes > 0 ? ` (${bytes(receipt.bytes)})` : ""}`,
     `    image ${receipt.imageId}`,

@@ -63,6 +63,11 @@ export function refusedToRun(error: unknown): boolean {
   return isBuildkitError(error) && /secret (?:m2-[0-9a-f]{40}|env\.)\S* not found/.test(error.message);
 }
 
+/** Whether a step came to its end, and the daemon's disk had no room for what it keeps of each result. */
+export function neverKept(error: unknown): boolean {
+  return isBuildkitError(error) && /error committing /.test(error.message) && diskFull.test(error.message);
+}
+
 export function engineError(message: string, hint: string, cause?: unknown): MelangeError {
   return new MelangeError("engine", message, { hint, cause });
 }

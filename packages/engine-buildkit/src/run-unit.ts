@@ -8,6 +8,7 @@ import { asBase } from "./flattened-state.ts";
 import {
   engineError,
   missingTools,
+  neverKept,
   noRoom,
   refusals,
   refusedToRun,
@@ -143,6 +144,7 @@ async function attemptUnit(
     if (cancel.signal.aborted && runs.length === 0) throwIfAborted(cancel.signal);
     if (cancel.signal.aborted)
       return killed(130, "interrupted", "the step did not stop when it was told to and was killed");
+    if (neverKept(error)) throw noRoom(client.address);
     if (refusedToRun(error)) return { outcome: found ? "stale" : "refused" };
     if (!isBuildkitError(error) || error.exitCode === undefined || runs.length === 0) throw translated(error, doing);
     await Promise.race([watch.failed, pause(lastLogMs, undefined, { ref: false })]);

@@ -26,7 +26,7 @@ export const boundaryMark = "\u0001";
  * Steps run in the foreground: in the background, a shell has them ignore SIGINT and SIGQUIT for good. What runs beside them is deaf to the
  * signals that a step may send to its whole process group.
  */
-export const wrapperScript = `
+export const wrapperScript = bare(`
 status=${places.status}
 read -r run limits <${places.order}
 for tool in env mkfifo sleep tee; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
@@ -119,4 +119,9 @@ wait $err
 echo >"$status/result.$run.$step.$code.$reason" && exit 0
 [ $code != 0 ] || code=${refusals.noRoom}
 exit $code
-`;
+`);
+
+/** Without comments and indentation: a daemon writes all of it down with every record that it keeps. */
+function bare(script: string): string {
+  return script.replace(/^ *(#.*)?\n|^ +/gm, "");
+}

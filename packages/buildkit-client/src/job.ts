@@ -92,11 +92,12 @@ export function openJob(connection: Connection, options: SolveOptions): Job {
   let finishing: Promise<SolveResult> | undefined;
 
   const call: GatewayCall = async (what, signal, request) => {
+    const known = running.status.failed();
     const either = signal === undefined ? calls.signal : AbortSignal.any([calls.signal, signal]);
     try {
       return await connection.call(what, either, () => request({ headers, signal: either }));
     } catch (error) {
-      throw await explain(error, running, what === "solve");
+      throw await explain(error, running, what === "solve", known);
     }
   };
   const giveBack = (request: Parameters<typeof bridge.return>[0], options: CallOptions) =>

@@ -121,12 +121,13 @@ export function beginSolve(
 
 /**
  * The daemon's error with what only this side knows: the failure of what it serves, the vertex of an old daemon. `solving`: what is not
- * found may be what a vertex needs.
+ * found may be what a vertex needs. `known`: how many vertices had failed before it was asked.
  */
 export async function explain(
   error: unknown,
   { session, status }: Pick<RunningSolve, "session" | "status">,
   solving: boolean,
+  known = 0,
 ): Promise<unknown> {
   if (!isBuildkitError(error) || error.code === "aborted" || error.code === "connection-lost") return error;
   // What a process exits with is its own doing.
@@ -146,8 +147,10 @@ export async function explain(
   const codes: readonly string[] = ["solve-failed", "request", ...(solving ? ["not-found"] : [])];
   if (error.vertex !== undefined || !codes.includes(error.code)) return error;
   const cutOff = isCutOff(error);
-  const repeated = (text: string) => (cutOff ? text.length >= largeError : error.message.includes(text));
-  const vertex = await status.failedVertex(repeated, failedVertexMs);
+  const vertex = cutOff
+    ? ((await status.failedVertex(() => true, failedVertexMs, known)) ??
+      (await status.failedVertex((text) => text.length >= largeError, 0)))
+    : await status.failedVertex((text) => error.message.includes(text), failedVertexMs);
   if (vertex === undefined) return error;
   return new BuildkitError("solve-failed", cutOff ? `solve: ${vertex.error}` : error.message, {
     hint: "See the log of the failed vertex.",

@@ -49,8 +49,17 @@ export interface VertexWarning {
 }
 
 export interface StatusFollower {
-  /** The last vertex that failed with such an error, waited for as long as `timeoutMs`: errors outrun the status stream. */
-  failedVertex(matches: (error: string) => boolean, timeoutMs: number): Promise<VertexStatus | undefined>;
+  /** How many vertices have failed so far. */
+  failed(): number;
+  /**
+   * The last vertex that failed with such an error, behind the first `known`, waited for as long as `timeoutMs`: errors outrun the status
+   * stream.
+   */
+  failedVertex(
+    matches: (error: string) => boolean,
+    timeoutMs: number,
+    known?: number,
+  ): Promise<VertexStatus | undefined>;
   /** Resolves when the stream has ended, cut off after `timeoutMs`. Rejects with what `onStatus` threw. */
   finish(timeoutMs: number): Promise<void>;
 }
@@ -97,8 +106,9 @@ export function followStatus(
     }
   };
   return {
-    async failedVertex(matches, timeoutMs) {
-      const find = () => failures.findLast(({ error }) => matches(error));
+    failed: () => failures.length,
+    async failedVertex(matches, timeoutMs, known = 0) {
+      const find = () => failures.slice(known).findLast(({ error }) => matches(error));
       const found = new Promise<void>((resolve) => {
         const look = () => {
           if (find() === undefined && !over) return;

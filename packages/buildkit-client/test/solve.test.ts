@@ -113,6 +113,15 @@ describe.each(daemons)("a solve on $name", (daemon) => {
       await job.solve(define(root.node));
     });
 
+    it("says what a long script lacks, and not what failed before", async () => {
+      const length = daemon === buildkitd ? 60_000 : 20_000;
+      await using job = client.job({ serve: { ...root.serve, secrets: () => undefined } });
+      await failure(job.solve(define(run(root.node, `: ${"y".repeat(length)} ${nonce()}; exit 3`))));
+      const error = await failure(job.solve(define(run(root.node, `: ${"x".repeat(length)} ${nonce()}`, ["s"]))));
+      expect(error.message).toMatch(/secret s:? not found/);
+      expect(error.exitCode).toBeUndefined();
+    });
+
     it("asks for a secret once for each execution, and fails where there is none", async () => {
       const definition = define(run(root.node, `test "$(cat /dev/.s)" = hush; : ${nonce()}`, ["s"]));
       const asked: string[] = [];

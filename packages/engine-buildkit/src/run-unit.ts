@@ -33,6 +33,8 @@ const lastLogMs = 1_000;
 /** What of the output tells of a container that never started. */
 const beginLength = 4096;
 
+const always = new AbortController().signal;
+
 /** The session's `run`: found in the daemon's cache, or executed there. */
 export async function runUnit(
   space: BuildSpace,
@@ -55,9 +57,11 @@ export async function runUnit(
     const attempt = await attemptUnit(space, unit, from, op, { ...options, signal });
     if (attempt.outcome === "result") return attempt.result;
     await space.job.close();
+    // Whatever comes of this build: the next one must not take results of two runs for those of one.
+    const forgotten = attempt.outcome === "stale" && (await forget(space.client, op.marker, always));
     throwIfAborted(signal);
     if (attempt.outcome === "stale") {
-      if (++stale < patience.tries && (await forget(space.client, op.marker, signal))) continue;
+      if (forgotten && ++stale < patience.tries) continue;
     } else {
       // Another client looked for a result that is gone, which holds for everybody until its job ends; or it is one that this stands on.
       if (++refused < patience.tries) {

@@ -53,24 +53,31 @@ start() {
 sweep() {
   held=
   read -r self rest </proc/self/stat
+  read -r root rest </proc/self/mountinfo
   while :; do
     left=
     for process in /proc/[0-9]*; do
       process=\${process#/proc/}
       case $process in $$ | $self | $out | $err) continue ;; esac
-      # Where it is not process 1, the daemon's processes are in sight, too.
-      [ $$ = 1 ] || [ /proc/$process/ns/mnt -ef /proc/self/ns/mnt ] || continue
+      [ $$ = 1 ] || ours || continue
       read -r stat 2>/dev/null </proc/$process/stat || continue
       case \${stat##*) } in Z* | X*) continue ;; esac
-      if kill -KILL $process 2>/dev/null; then left=1; else held=1; fi
+      if kill -KILL $process 2>/dev/null; then left=1; elif [ -e /proc/$process ]; then held=1; fi
     done
     [ -n "$left" ] || return
   done
 }
 
-# Ends the step from beside it. The file says why.
+# Where the first process is not process 1, the daemon's are in sight, too. Mounts, whose ids are unique, are told of every user's processes;
+# after a chroot, only who may look into a process sees that its mounts are ours.
+ours() {
+  read -r its rest 2>/dev/null </proc/$process/mountinfo || return
+  [ "$its" = "$root" ] || [ /proc/$process/ns/mnt -ef /proc/self/ns/mnt ]
+}
+
+# Ends the step from beside it. The file says why; a redirection alone would end the shell where there is no room for it.
 end_step() {
-  : >$status/$1
+  echo >$status/$1
   sweep
 }
 
@@ -116,6 +123,7 @@ sweep
 if [ -n "$held" ]; then { sleep 5; kill -KILL $out $err; } & fi
 wait $out
 wait $err
+[ -z "$held" ] || kill -KILL $!
 echo >"$status/result.$run.$step.$code.$reason" && exit 0
 [ $code != 0 ] || code=${refusals.noRoom}
 exit $code

@@ -1,9 +1,9 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { connect } from "@melange2/buildkit-client";
 import type { Environment } from "@melange2/core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { counted } from "./counted.ts";
 import { busyboxEnvironment, daemons, never } from "./daemons.ts";
+import { prune, recordsOf } from "./lose-records.ts";
 import { after, atFailure, openBuild } from "./open-build.ts";
 
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
@@ -99,12 +99,8 @@ describe.each(chosen)("failures in the cache of $name", ({ address = "" }) => {
       };
       const ref = await keep();
       await using client = await connect(address);
-      const all = await client.diskUsage({ filter: [`description~=${ref.marker}`] });
-      const records = all.filter(({ type }) => type === "regular");
-      expect(records).toHaveLength(2);
-      // The daemon leaves out what it has not let go of yet, and it lets go a moment after it answered.
-      for (let gone = 0; gone < records.length; await wait(20))
-        gone += (await client.prune({ filter: records.map(({ id }) => `id==${id}`), all: true })).length;
+      expect(await recordsOf(client, ref)).toHaveLength(2);
+      await prune(client, ref);
       await using build = await open();
       expect(await build.session.find(ref, { signal: never })).toBeUndefined();
       expect(await log(build)).toEqual(["bad"]);

@@ -1,10 +1,10 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { type BuildkitClient, connect } from "@melange2/buildkit-client";
-import type { Environment, Snapshot, StateRef } from "@melange2/core";
+import type { Environment, RunOptions, Snapshot, StateRef } from "@melange2/core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { counted } from "./counted.ts";
 import { busyboxEnvironment, daemons, never } from "./daemons.ts";
+import { prune } from "./lose-records.ts";
 import { after, atFailure, openBuild, type Ran, type TestBuild } from "./open-build.ts";
 
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
@@ -21,25 +21,22 @@ describe.each(daemons)("results that $name has lost one by one", ({ address = ""
     /** A step that fails unless /count/good is there, and tells in its root how often it has run. */
     function flaky() {
       const { mounts, script, look, log } = counted();
-      const text = script("ran", "wc -l < /count/log | tee /made; test -e /count/good || exit 7");
-      const run = (build: TestBuild) => build.run(build.start, text, { mounts });
-      const set = (build: TestBuild, good: boolean) => look(build, good ? "touch /count/good" : "rm /count/good");
+      const text = script(
+        "ran",
+        "wc -l < /count/log | tee /made; test ! -e /count/slow || sleep 100; test -e /count/good || exit 7",
+      );
+      const run = (build: TestBuild, options: Partial<RunOptions> = {}) =>
+        build.run(build.start, text, { mounts }, options);
+      const set = (build: TestBuild, what: "good" | "slow", yes: boolean) =>
+        look(build, `${yes ? "touch" : "rm"} /count/${what}`);
       const made = async (build: TestBuild, at: Snapshot) =>
         (await build.run(at, `cat /made # ${crypto.randomUUID()}`)).output.trim();
       return { run, set, made, log };
     }
 
     /** Has the daemon lose one of the two. */
-    async function lose(client: BuildkitClient, ref: StateRef, which: "root" | "result"): Promise<void> {
-      const all = await client.diskUsage({ filter: [`description~=${ref.marker}`] });
-      const [record, ...others] = all.filter(
-        ({ type, description }) => type === "regular" && description.startsWith("mount / ") === (which === "root"),
-      );
-      expect(others).toEqual([]);
-      // The daemon leaves out what it has not let go of yet, and it lets go a moment after it answered.
-      for (let gone = 0; gone === 0; await wait(20))
-        gone = (await client.prune({ filter: [`id==${record?.id}`], all: true })).length;
-    }
+    const lose = (client: BuildkitClient, ref: StateRef, which: "root" | "result") =>
+      prune(client, ref, ({ description }) => description.startsWith("mount / ") === (which === "root"));
 
     const keep = (build: TestBuild, at: Snapshot) => build.session.keep(at, { signal: never });
     const failed = (ran: Ran) => (ran.result.ok ? "ok" : ran.result.exit.code);
@@ -60,7 +57,7 @@ describe.each(daemons)("results that $name has lost one by one", ({ address = ""
         expect(await build.session.find(first, { signal: never }), "what is looked at is kept").toBeDefined();
       }
       await using build = await open();
-      await step.set(build, true);
+      await step.set(build, "good", true);
       const good = await step.run(build);
       expect([failed(good), good.output, await step.made(build, after(good))]).toEqual(["ok", "3\n", "3"]);
       await using later = await open();
@@ -78,9 +75,9 @@ describe.each(daemons)("results that $name has lost one by one", ({ address = ""
         await using client = await connect(address);
         const ref = await (async () => {
           await using build = await open();
-          await step.set(build, true);
+          await step.set(build, "good", true);
           const good = await step.run(build);
-          await step.set(build, false);
+          await step.set(build, "good", false);
           return keep(build, after(good));
         })();
         await lose(client, ref, which);
@@ -96,6 +93,30 @@ describe.each(daemons)("results that $name has lost one by one", ({ address = ""
         expect(await later.session.find(kept, { signal: never })).toBeDefined();
       },
     );
+
+    test("what an interrupt leaves of a step whose root was gone is not taken for done", async () => {
+      const step = flaky();
+      await using client = await connect(address);
+      const ref = await (async () => {
+        await using build = await open();
+        await step.set(build, "good", true);
+        const good = await step.run(build);
+        await step.set(build, "slow", true);
+        return keep(build, after(good));
+      })();
+      await lose(client, ref, "root");
+      {
+        await using build = await open();
+        const stop = new AbortController();
+        const interrupted = step.run(build, { signal: stop.signal, onOutput: () => stop.abort() });
+        await expect(interrupted).rejects.toMatchObject({ code: "interrupted" });
+      }
+      await using build = await open();
+      await step.set(build, "slow", false);
+      const again = await step.run(build);
+      expect(again.result).toMatchObject({ ok: true, cached: false });
+      expect(await step.made(build, after(again))).toBe("3");
+    });
 
     test("a step whose result is gone is made again beside who holds its root", async () => {
       const step = flaky();

@@ -18,12 +18,15 @@ describe.skipIf(address === undefined || tar === undefined)("a rootless daemon w
   const nonce = randomUUID();
   let scripts = 0;
   /** Leaves a process that only SIGKILL ends; the nonce is among its arguments. */
-  const script = (rest: string) => `: ${nonce} ${scripts++}; (trap '' HUP TERM; while sleep 0.1; do :; done) & ${rest}`;
+  const script = (rest: string) => `: ${nonce} ${scripts++}; (trap '' HUP TERM; while sleep 0.1; do :; done) 2>/dev/null & ${rest}`;
 
   test("keeps running, and nothing that a step has started does", async () => {
     await using build = await open();
     const good = await build.run(build.start, script("sleep 1; echo good"));
     expect([good.result.ok, good.output, isRunning(nonce)]).toEqual([true, "good\n", false]);
+    const users = "echo 'other:x:1000:1000::/:/bin/sh' >> /etc/passwd";
+    const other = await build.run(after(good), script(`${users}; su other -c "exec sleep 100" & sleep 1; echo other`));
+    expect([other.result.ok, other.output, isRunning(nonce)]).toEqual([true, "other\n", false]);
     const failing = await build.run(after(good), script("trap '' TERM; kill 0; echo bad; exit 7"));
     expect(failing.result).toMatchObject({ ok: false, exit: { code: 7, reason: "exit" } });
     expect(failing.output).toBe("bad\n");

@@ -49,8 +49,15 @@ async function openSession(context: EngineContext, options: EngineOptions, cache
     ],
     { wait: true, signal: options.signal },
   );
-  const directory = createSessionDirectory(join(state.tmp, name), store);
-  const space = { host, state, store, directory, fifos: fifoPool(host, directory.fifos), options };
+  const space = await (async () => {
+    try {
+      const directory = createSessionDirectory(join(state.tmp, name), store);
+      return { host, state, store, directory, fifos: fifoPool(host, directory.fifos), options };
+    } catch (error) {
+      await locks[Symbol.asyncDispose]();
+      throw error;
+    }
+  })();
   return createSession(space, async () => {
     // An aborted build cleans up all the same, but for what another one can do as well.
     const always = new AbortController().signal;

@@ -9,6 +9,8 @@ import { missingTool } from "./foreign-errors.ts";
  */
 export type Mapping = "root" | "range" | "single";
 
+export const isMapping = (word: unknown): word is Mapping => word === "root" || word === "range" || word === "single";
+
 export const requiredTools = [
   "setpriv",
   "unshare",

@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { StateRef } from "@melange2/core";
 import { bytesOf, writeFileAtomically } from "@melange2/oci";
-import type { Mapping } from "./host.ts";
+import { isDiskFull } from "./foreign-errors.ts";
+import { isMapping, type Mapping } from "./host.ts";
 import { type LayerStore, newLayerId } from "./layer-store.ts";
 import { keptSnapshot, type LocalSnapshot } from "./local-snapshot.ts";
-import type { StateDirectory } from "./state-directory.ts";
+import { type StateDirectory, stateDirectory } from "./state-directory.ts";
 import { noteLitter } from "./upkeep-notes.ts";
 
 /** States that must not go, each a file in `keep/`. */
@@ -33,10 +34,16 @@ export function keptStates(state: StateDirectory, store: LayerStore, mapping: Ma
     return layers;
   };
 
+  const isName = (name: unknown): name is string => typeof name === "string" && /^[0-9a-f]+$/.test(name);
   const nameOf = (ref: StateRef): string | undefined =>
-    ref.engine === "local" && ref.mapping === mapping && typeof ref.state === "string" && /^[0-9a-f]+$/.test(ref.state)
-      ? ref.state
-      : undefined;
+    ref.engine === "local" && ref.mapping === mapping && isName(ref.state) ? ref.state : undefined;
+
+  /** Of a state of whatever mapping: the machine's may have changed since it was kept. */
+  const placeOf = (ref: StateRef): { state: StateDirectory; file: string } | undefined => {
+    if (ref.engine !== "local" || !isMapping(ref.mapping) || !isName(ref.state)) return undefined;
+    const own = stateDirectory(dirname(state.root), ref.mapping);
+    return { state: own, file: join(own.keep, ref.state + suffix) };
+  };
 
   return {
     nameOf,
@@ -57,11 +64,16 @@ export function keptStates(state: StateDirectory, store: LayerStore, mapping: Ma
       return kept?.layers.every((id) => store.has(id)) ? keptSnapshot(kept) : undefined;
     },
     drop(ref) {
-      const name = nameOf(ref);
-      const kept = name === undefined ? undefined : readKept(file(name));
-      if (name === undefined || kept === undefined) return;
-      rmSync(file(name), { force: true });
-      noteLitter(state, kept.layers);
+      const kept = placeOf(ref);
+      const layers = kept === undefined ? undefined : readKept(kept.file)?.layers;
+      if (kept === undefined || layers === undefined) return;
+      try {
+        noteLitter(kept.state, layers);
+      } catch (error) {
+        // A full disk gets its room from this.
+        if (!isDiskFull(error)) throw error;
+      }
+      rmSync(kept.file, { force: true });
     },
     all() {
       const names = readdirSync(state.keep)

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { isDiskFull } from "./foreign-errors.ts";
 import type { Host } from "./host.ts";
 import { runJob } from "./jobs.ts";
 import type { LayerStore } from "./layer-store.ts";
@@ -40,7 +41,7 @@ function writeIfRoom(path: string, text: string): void {
   try {
     writeFileSync(path, text, { mode: 0o600 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    if (!isDiskFull(error)) throw error;
     rmSync(path, { force: true });
   }
 }

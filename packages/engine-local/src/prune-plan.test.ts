@@ -18,6 +18,12 @@ it("keeps what fits, the longest unused go first", () => {
   expect(gone(layers, [], 0)).toEqual(["old", "new", "middle"]);
 });
 
+it("keeps what was used last, whatever it takes, unless nothing may stay", () => {
+  const layers = [layer("base", 3), layer("step", 4, ["base"]), layer("other", 2)];
+  expect(gone(layers, [], 15)).toEqual(["other"]);
+  expect(gone(layers, [], 0)).toEqual(["base", "step", "other"]);
+});
+
 it("never takes what a kept state stands on, and charges it to nobody", () => {
   const layers = [layer("base", 1), layer("step", 1, ["base"]), layer("other", 9)];
   expect(gone(layers, ["step"], 0)).toEqual(["other"]);
@@ -27,8 +33,8 @@ it("never takes what a kept state stands on, and charges it to nobody", () => {
 it("keeps a layer only with everything below it", () => {
   const layers = [layer("base", 1), layer("a", 2, ["base"]), layer("b", 3, ["a"]), layer("lone", 1)];
   expect(gone(layers, [], 30)).toEqual(["lone"]);
-  // b would need 30 bytes; with 20 left, a and its base fit.
-  expect(gone(layers, [], 20)).toEqual(["b", "lone"]);
+  // Beside what was used last, b would need 30 bytes; with 20 left, a and its base fit.
+  expect(gone([...layers, layer("last", 9)], [], 30)).toEqual(["b", "lone"]);
 });
 
 it("takes what no later build can find before anything else", () => {

@@ -4,6 +4,7 @@ import { takeLocks } from "./file-lock.ts";
 import type { Host } from "./host.ts";
 import { runJob } from "./jobs.ts";
 import type { StateDirectory } from "./state-directory.ts";
+import { noteGrowth } from "./upkeep-notes.ts";
 
 /** The file whose lock says that a session lives. Its name is never used again. */
 export function sessionLock(state: StateDirectory, name: string): string {
@@ -15,7 +16,10 @@ export async function removeStaleSessions(host: Host, state: StateDirectory, sig
   for (const name of readdirSync(state.tmp)) {
     const file = sessionLock(state, name);
     await using lock = await takeLocks(host, [{ file, kind: "exclusive" }], { wait: false, signal });
-    if (lock.acquired) await removeSession(host, state, name, signal);
+    if (!lock.acquired) continue;
+    // What it made and nobody measured: the next session that ends looks at everything.
+    noteGrowth(state, Number.POSITIVE_INFINITY);
+    await removeSession(host, state, name, signal);
   }
 }
 

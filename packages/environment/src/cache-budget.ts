@@ -21,8 +21,13 @@ export async function noteUser(directory: string): Promise<void> {
     () => true,
     () => false,
   );
-  if (first) await noteUse(file);
+  // One that is older than this process is of another one that had its id, as in each container.
+  const old = (statOf(file).mtimeMs ?? 0) < Date.now() - process.uptime() * 1000;
+  if (first || old) await noteUse(file);
 }
+
+/** Longer than any build takes. After that, an id is more likely to be another process's. */
+const longestUseMs = 7 * 24 * 3600 * 1000;
 
 /** The time of last use is the mtime, by the clock that all of them have; a file that is not there has none. */
 export async function noteUse(...files: readonly string[]): Promise<void> {
@@ -55,7 +60,7 @@ export function keepToBudget(directory: string, folders: readonly string[], budg
 function livingUsers(directory: string): readonly string[] {
   return readdirSync(users(directory)).flatMap((name) => {
     const file = join(users(directory), name);
-    if (lives(Number(name))) return [file];
+    if (lives(Number(name)) && (statOf(file).mtimeMs ?? 0) > Date.now() - longestUseMs) return [file];
     rmSync(file, { force: true });
     return [];
   });

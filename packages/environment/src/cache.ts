@@ -73,10 +73,12 @@ export async function openCache(directory: string, budget = defaultCacheBudget):
   }
 
   async function find(diffId: Digest): Promise<Layer | undefined> {
+    // First, since another process may be about to remove what was not used for long.
+    await noteUse(tarPath(diffId), aboutPath(diffId));
     const about = await readJson(aboutPath(diffId), readAbout);
     if (!about || (await sizeOf(tarPath(diffId))) !== about.tarSize) return undefined;
     const { tarSize, blob } = about;
-    await noteUse(...filesOf(diffId, blob));
+    if (blob) await noteUse(blobPath(blob.digest));
     const stored: Blob | undefined =
       blob && (await sizeOf(blobPath(blob.digest))) === blob.size
         ? blobFromFile(blobPath(blob.digest), blob)

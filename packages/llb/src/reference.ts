@@ -3,7 +3,9 @@ import { LlbError } from "./error.ts";
 const label = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
 const host = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?$`);
 const word = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
-const image = new RegExp(`^(${word}(?:/${word})*)(?::(\\w[\\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$`);
+const image = new RegExp(
+  `^(${word}(?:/${word})*)(?::(\\w[\\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?$`,
+);
 const longestPath = 255;
 
 /**

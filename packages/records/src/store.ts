@@ -147,7 +147,7 @@ export function failureStore(directory: string): FailureStore {
       const all = await ids();
       const matching = wanted === undefined ? await latest() : all.filter((id) => id.startsWith(wanted));
       const [id, second] = matching;
-      if (id === undefined) throw notFound(wanted, all);
+      if (id === undefined) throw notFound(wanted, await latest());
       if (second !== undefined) {
         throw new MelangeError("usage", `"${wanted}" begins the ids of ${matching.length} builds`, {
           hint: `Say more of it: ${matching.slice(0, 5).join(", ")}`,
@@ -199,14 +199,14 @@ function emptyWhereMissing(error: NodeJS.ErrnoException): string[] {
   throw error;
 }
 
-function notFound(wanted: string | undefined, all: readonly string[]): MelangeError {
-  if (wanted === undefined || all.length === 0) {
+function notFound(wanted: string | undefined, [latest]: readonly string[]): MelangeError {
+  if (wanted === undefined || latest === undefined) {
     return new MelangeError("not-found", "no failed build is kept here", {
       hint: "A build that fails is kept by itself; melange2 build RECIPE",
     });
   }
   return new MelangeError("not-found", `no kept build has the id "${wanted}"`, {
-    hint: `melange2 debug ls lists them; the latest is ${all[0]}.`,
+    hint: `melange2 debug ls lists them; the latest is ${latest}.`,
   });
 }
 

@@ -11,7 +11,7 @@ import {
   type Plan,
   type Platform,
 } from "@melange2/core";
-import { composeEnvironment, type MissingPackages, type OnProgress } from "@melange2/environment";
+import { composedLayers, composeEnvironment, type MissingPackages, type OnProgress } from "@melange2/environment";
 import { readRecipe } from "@melange2/recipe";
 import type { KeptEnvironment } from "@melange2/records";
 import { baseEnvironment } from "./base-environment.ts";
@@ -32,6 +32,8 @@ export interface PrepareOptions {
   readonly debug: boolean;
   readonly variables: StepVariables;
   readonly basesDirectory: string;
+  /** In that directory, what kept builds stand on. */
+  readonly keptLayers: KeptEnvironment["diffIds"];
   /** What the source directory may hold without its being source; the export of this build comes on top. */
   readonly own: Omit<OwnFiles, "architectures">;
   readonly onEvent: OnEvent;
@@ -102,6 +104,8 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     architectures: [...new Set([plan.arch, ...Object.keys(ociArchitectures)])],
     exports: [...options.own.exports, ...(ready ? [ready.prepared.destination] : [])],
   });
+  // Found is used: what was not for long is what goes.
+  await composedLayers(options.keptLayers, { cacheDirectory });
   const environments: Record<string, Environment> = {};
   for (const [key, request] of Object.entries(plan.environments)) {
     const composed = await task(onEvent, "compose environment", (onProgress) =>

@@ -168,6 +168,7 @@ export default class Build extends MelangeCommand {
       debug: flags.debug,
       variables,
       basesDirectory: where.bases,
+      keptLayers: [...new Set(failures.flatMap(({ states }) => states.environment.diffIds))],
       own: {
         folders: [where.state, ...(flags["cache-dir"] === undefined ? [] : [resolve(flags["cache-dir"])])],
         outDirectory,

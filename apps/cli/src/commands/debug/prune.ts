@@ -5,11 +5,15 @@ import type { EngineRequest } from "../../build/engine-request.ts";
 import { refsOf } from "../../build/keep-failure.ts";
 import { openEngine } from "../../build/open-engine.ts";
 import { DebugCommand } from "../../debug/debug-command.ts";
+import { exitCodes } from "../../exit-code.ts";
 
 export default class DebugPrune extends DebugCommand {
   static override summary = "Forget a failed build and free its state";
   static override args = { build: Args.string({ description: "Id, or its beginning", ignoreStdin: true }) };
-  static override flags = { all: Flags.boolean({ description: "Every kept build", default: false }) };
+  static override flags = {
+    all: Flags.boolean({ description: "Every kept build", default: false }),
+    force: Flags.boolean({ description: "Also builds whose states cannot be freed", default: false }),
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(DebugPrune);
@@ -19,16 +23,15 @@ export default class DebugPrune extends DebugCommand {
     await this.startProgress();
     const store = failureStore(this.locations.builds);
     const { chosen, broken } = await this.choose(store, args.build);
-    for (const id of broken) await store.remove(id);
     const byEngine = Map.groupBy(chosen, ({ states }) => JSON.stringify(engineOf(states)));
     const notFreed: string[] = [];
-    for (const same of byEngine.values()) {
-      notFreed.push(...(await this.free(same, store)));
-    }
+    for (const same of byEngine.values()) notFreed.push(...(await this.free(same, store)));
+    const gone = [...chosen.map(({ id }) => id).filter((id) => flags.force || !notFreed.includes(id)), ...broken];
+    for (const id of gone) await store.remove(id);
     this.endProgress();
-    const gone = [...chosen.map((failure) => failure.id), ...broken];
-    this.print(`forgot ${gone.length === 1 ? gone[0] : `${gone.length} builds`}\n`);
+    if (gone.length > 0) this.print(`forgot ${gone.length === 1 ? gone[0] : `${gone.length} builds`}\n`);
     this.result({ forgotten: gone, notFreed });
+    if (notFreed.length > 0 && !flags.force) process.exitCode = exitCodes.engine;
   }
 
   /** Where the beginning of an id is given, it is that of one build, readable or not. */
@@ -43,12 +46,22 @@ export default class DebugPrune extends DebugCommand {
     return only ? { chosen: [], broken } : { chosen: [await store.read(build)], broken: [] };
   }
 
-  /** Forgets builds of one engine. Gives those whose states it could not drop, which is told: an engine that is gone keeps nobody's records. */
+  /** Has one engine drop the states of its builds, and forgets those. Gives the builds where it could not, which is told. */
   private async free(failures: readonly StoredFailure[], store: FailureStore): Promise<readonly string[]> {
     const [first] = failures;
     if (first === undefined) return [];
     const { onEvent, signal } = this;
-    const left = new Set(failures.map(({ id }) => id));
+    const left = new Map(failures.map(({ id, states }) => [id, refsOf(states)]));
+    const tell = (ids: readonly string[], error: unknown) => {
+      if (!isMelangeError(error) || error.code === "interrupted") throw error;
+      const why = [error, ...error.problems].map(({ message }) => message).join(": ");
+      onEvent({
+        type: "notice",
+        level: "warning",
+        message: `the states of ${ids.join(", ")} could not be freed: ${why}`,
+        hint: "Mend that; or add --force to forget the builds all the same, where the engine is gone with what it holds.",
+      });
+    };
     try {
       await using session = await openEngine({
         contributions: this.contributions,
@@ -59,23 +72,19 @@ export default class DebugPrune extends DebugCommand {
         onEvent,
         signal,
       });
-      for (const { id, states } of failures) {
-        for (const ref of refsOf(states)) await session.drop(ref, { signal });
-        await store.remove(id);
-        left.delete(id);
+      for (const [id, refs] of left) {
+        try {
+          for (const ref of refs) await session.drop(ref, { signal });
+          await store.remove(id);
+          left.delete(id);
+        } catch (error) {
+          tell([id], error);
+        }
       }
     } catch (error) {
-      if (!isMelangeError(error) || error.code === "interrupted") throw error;
-      const why = [error, ...error.problems].map(({ message }) => message).join(": ");
-      onEvent({
-        type: "notice",
-        level: "warning",
-        message: `the states of ${[...left].join(", ")} could not be freed: ${why}`,
-        hint: `What the engine "${first.states.engine}" still holds of them has to be freed by its own means.`,
-      });
-      for (const id of left) await store.remove(id);
+      tell([...left.keys()], error);
     }
-    return [...left];
+    return [...left.keys()];
   }
 }
 

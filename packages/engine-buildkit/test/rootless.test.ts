@@ -18,7 +18,8 @@ describe.skipIf(address === undefined || tar === undefined)("a rootless daemon w
   const nonce = randomUUID();
   let scripts = 0;
   /** Leaves a process that only SIGKILL ends; the nonce is among its arguments. */
-  const script = (rest: string) => `: ${nonce} ${scripts++}; (trap '' HUP TERM; while sleep 0.1; do :; done) 2>/dev/null & ${rest}`;
+  const script = (rest: string) =>
+    `: ${nonce} ${scripts++}; (trap '' HUP TERM; while sleep 0.1; do :; done) 2>/dev/null & ${rest}`;
 
   test("keeps running, and nothing that a step has started does", async () => {
     await using build = await open();

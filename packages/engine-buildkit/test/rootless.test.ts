@@ -1,20 +1,20 @@
 import { randomUUID } from "node:crypto";
 import type { Environment } from "@melange2/core";
-import { beforeAll, describe, expect, test } from "vitest";
+import { provided } from "@melange2-tooling/services";
+import { beforeEach, describe, expect, test } from "vitest";
 import { busyboxEnvironment } from "./daemons.ts";
 import { isRunning } from "./is-running.ts";
 import { after, openBuild } from "./open-build.ts";
 
-const address = process.env.MELANGE2_TEST_BUILDKIT_ROOTLESS;
-const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
-
 /** As in an unprivileged container: what a step starts is in no process namespace of its own, and the daemon's processes are in sight. */
-describe.skipIf(address === undefined || tar === undefined)("a rootless daemon without process sandbox", () => {
+describe("a rootless daemon without process sandbox", () => {
+  let address: string;
   let environment: Environment;
-  beforeAll(() => {
-    environment = busyboxEnvironment(tar as string);
+  beforeEach((test) => {
+    address = provided(test, "MELANGE2_TEST_BUILDKIT_ROOTLESS");
+    environment = busyboxEnvironment(provided(test, "MELANGE2_TEST_BUSYBOX_TAR"));
   });
-  const open = () => openBuild(address as string, environment);
+  const open = () => openBuild(address, environment);
   const nonce = randomUUID();
   let scripts = 0;
   /** Leaves a process that only SIGKILL ends; the nonce is among its arguments. */

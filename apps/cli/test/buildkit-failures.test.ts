@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
+import { pidsOf, processesWith } from "@melange2-tooling/machine";
 import {
   fullRun,
   program,
@@ -19,7 +20,7 @@ import { describe, expect, it, vi } from "vitest";
 import { daemons } from "./daemons.ts";
 import { configOf } from "./judges.ts";
 import { type Ended, type Place, place } from "./melange2.ts";
-import { pidsOf, processesWith, until } from "./observe.ts";
+import { until } from "./observe.ts";
 
 // On a busy machine each call of melange2 takes seconds.
 vi.setConfig({ testTimeout: 180_000 });

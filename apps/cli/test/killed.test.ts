@@ -3,11 +3,12 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { readdir, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
+import { mountsWith, processesWith } from "@melange2-tooling/machine";
 import { program } from "@melange2-tooling/services";
 import { describe, expect, it, vi } from "vitest";
 import { configOf } from "./judges.ts";
 import { program as melange2, type Place, place } from "./melange2.ts";
-import { mountsWith, processesWith, until } from "./observe.ts";
+import { until } from "./observe.ts";
 import { terminal } from "./terminal.ts";
 import { identities, userOf } from "./users.ts";
 

@@ -23,7 +23,7 @@ import {
 } from "../src/index.ts";
 import { buildkitd, createRoot, nonce } from "./daemons.ts";
 import { define, mkfile, run } from "./graph.ts";
-import { until } from "./processes.ts";
+import { until } from "./until.ts";
 
 async function failure(attempt: Promise<unknown>): Promise<BuildkitError> {
   return await attempt.then(

@@ -1,9 +1,10 @@
 import { PassThrough, Readable } from "node:stream";
+import { isRunning } from "@melange2-tooling/machine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BuildkitClient, type ContainerProcess, connect, type Job, type Reference } from "../src/index.ts";
 import { createRoot, daemons, nonce } from "./daemons.ts";
 import { define, run } from "./graph.ts";
-import { isRunning, until } from "./processes.ts";
+import { until } from "./until.ts";
 
 describe.each(daemons)("a container on $name", (daemon) => {
   describe.skipIf(daemon.address === undefined)(daemon.skip, () => {

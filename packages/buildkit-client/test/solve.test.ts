@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { isRunning } from "@melange2-tooling/machine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type BuildkitClient,
@@ -12,7 +13,7 @@ import {
 } from "../src/index.ts";
 import { buildkitd, createRoot, daemons, nonce } from "./daemons.ts";
 import { copyOf, define, mkfile, run, source } from "./graph.ts";
-import { isRunning, until } from "./processes.ts";
+import { until } from "./until.ts";
 
 /** The error of what must fail. */
 export async function failure(attempt: Promise<unknown>): Promise<BuildkitError> {

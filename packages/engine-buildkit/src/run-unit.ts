@@ -15,7 +15,6 @@ import {
   startFailure,
   stateGone,
   throwIfAborted,
-  translated,
   withoutShell,
 } from "./foreign-errors.ts";
 import { exitOf, parseUnitResult } from "./run-result.ts";
@@ -99,7 +98,6 @@ async function attemptUnit(
   options: RunOptions,
 ): Promise<Attempt> {
   const { job, permits, client } = space;
-  const doing = `running ${unit.id}`;
   const output = unitOutput(op.marker, unit.steps.length, options);
   const runs: string[] = [];
   const cancel = new AbortController();
@@ -150,7 +148,7 @@ async function attemptUnit(
       return killed(130, "interrupted", "the step did not stop when it was told to and was killed");
     if (neverKept(error)) throw noRoom(client.address);
     if (refusedToRun(error)) return { outcome: found ? "stale" : "refused" };
-    if (!isBuildkitError(error) || error.exitCode === undefined || runs.length === 0) throw translated(error, doing);
+    if (!isBuildkitError(error) || error.exitCode === undefined || runs.length === 0) throw error;
     await Promise.race([watch.failed, pause(lastLogMs, undefined, { ref: false })]);
     if (withoutShell(begin)) return killed(notFoundCode, "exit", "the step could not be started without /bin/sh");
     const failure = startFailure(begin);

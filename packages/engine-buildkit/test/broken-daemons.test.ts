@@ -4,11 +4,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { noSecrets } from "@melange2/core";
+import { isRunning } from "@melange2-tooling/machine";
 import { startRelay } from "@melange2-tooling/services";
 import { describe, expect, test } from "vitest";
 import buildkitEngine from "../src/index.ts";
 import { busyboxEnvironment, context, never } from "./daemons.ts";
-import { isRunning } from "./is-running.ts";
 import { openBuild } from "./open-build.ts";
 
 const buildkitd = process.env.MELANGE2_TEST_BUILDKIT;

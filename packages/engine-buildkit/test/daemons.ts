@@ -30,6 +30,9 @@ export const daemons = [
   { name: "dockerd 28", address: docker(process.env.MELANGE2_TEST_DOCKER28), lacks: {} },
 ] as const;
 
+/** What a default run tests on one of them. */
+export const everyRun = daemons.filter(({ name }) => name === "buildkitd" || process.env.MELANGE2_TEST_FULL === "1");
+
 export function imageSpec(): ImageSpec {
   const owner = { uid: 0, gid: 0 };
   return {

@@ -1,12 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { BuildkitClient, UsageRecord } from "@melange2/buildkit-client";
 import type { StateRef } from "@melange2/core";
-
-/** What a daemon has of the unit that left a state. */
-export async function recordsOf(client: BuildkitClient, ref: StateRef): Promise<readonly UsageRecord[]> {
-  const all = await client.diskUsage({ filter: [`description~=${ref.marker}`] });
-  return all.filter(({ type }) => type === "regular");
-}
+import { recordsOf } from "../src/daemon-records.ts";
+import { never } from "./daemons.ts";
 
 /** Has the daemon lose those that are chosen. It lets go of what a job held a moment after it answered, and calls it by another id then. */
 export async function prune(
@@ -15,7 +11,7 @@ export async function prune(
   chosen: (record: UsageRecord) => boolean = () => true,
 ): Promise<void> {
   for (;;) {
-    const left = (await recordsOf(client, ref)).filter(chosen);
+    const left = (await recordsOf(client, String(ref.marker), never)).filter(chosen);
     if (left.length === 0) return;
     await client.prune({ filter: left.map(({ id }) => `id==${id}`), all: true });
     await wait(20);

@@ -12,12 +12,32 @@ import {
   type Step,
 } from "@melange2/core";
 import { testStep, testUnit } from "@melange2/testkit";
+import { beforeAll, describe } from "vitest";
 import buildkitEngine from "../src/index.ts";
-import { context, never } from "./daemons.ts";
+import { busyboxEnvironment, context, type daemons, never } from "./daemons.ts";
 
 export interface Ran {
   readonly result: RunResult;
   readonly output: string;
+}
+
+const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
+
+/** Tests on each of these daemons that is there, with builds on a base of one static program. */
+export function describeOn(
+  chosen: readonly (typeof daemons)[number][],
+  title: string,
+  tests: (open: () => Promise<TestBuild>, address: string) => void,
+): void {
+  describe.each(chosen)(title, ({ address = "" }) => {
+    describe.skipIf(address === "" || tar === undefined)("", () => {
+      let environment: Environment;
+      beforeAll(() => {
+        environment = busyboxEnvironment(tar as string);
+      });
+      tests(() => openBuild(address, environment), address);
+    });
+  });
 }
 
 /** One session and how tests use it. */

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Environment } from "@melange2/core";
+import { isRunning } from "@melange2-tooling/machine";
 import { provided } from "@melange2-tooling/services";
 import { beforeEach, describe, expect, test } from "vitest";
 import { busyboxEnvironment } from "./daemons.ts";
-import { isRunning } from "./is-running.ts";
 import { after, openBuild } from "./open-build.ts";
 
 /** As in an unprivileged container: what a step starts is in no process namespace of its own, and the daemon's processes are in sight. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { EnterOptions } from "@melange2/core";
+import { processesWith } from "@melange2-tooling/machine";
 import { beforeEach, describe, expect, it } from "vitest";
 import { busyboxEnvironment } from "./busybox-environment.ts";
 import { file } from "./debug-spec.ts";
@@ -30,19 +31,6 @@ function startDriver(...words: readonly string[]): ChildProcess & { readonly pri
     text += piece;
   });
   return Object.assign(child, { printed: () => text });
-}
-
-/** Processes that have this text among their arguments. */
-function processesWith(text: string): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text);
-      } catch {
-        return false;
-      }
-    });
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {

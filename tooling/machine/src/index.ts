@@ -2,6 +2,7 @@ export { cached, cacheFolder, removeTree, repositoryRoot } from "./cache.ts";
 export type { Debian, RootFilesystem } from "./debian.ts";
 export { bootstrap, debian, sourceTarball, unpackedPackage } from "./debian.ts";
 export { locked } from "./lock.ts";
+export { isRunning, mountsWith, pidsOf, processesWith } from "./processes.ts";
 export type { Program } from "./programs.ts";
 export { ensurePrograms, findProgram, programPackages } from "./programs.ts";
 export { isRoot } from "./root.ts";

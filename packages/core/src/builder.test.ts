@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { type FakeOptions, failure, fakeSession, secrets, write } from "../test/fake-session.ts";
-import { clock, environment, plan, step, unit } from "../test/plan-parts.ts";
+import { chained, clock, environment, plan, step, unit } from "../test/plan-parts.ts";
 import { type BuildOptions, type BuildOutcome, replay, runPlan } from "./builder.ts";
 import { noSecrets } from "./engine.ts";
 import type { BuildEvent } from "./events.ts";
 import type { Unit } from "./plan.ts";
+import { recordedSteps } from "./record.ts";
 
 interface Built {
   readonly outcome: BuildOutcome;
@@ -50,7 +51,7 @@ function told(event: BuildEvent): string {
 
 describe("a build that succeeds", () => {
   test("runs each unit on the state of the one before and tells in order", async () => {
-    const { outcome, events, calls } = await build([unit("a"), unit("b")], {
+    const { outcome, events, calls } = await build(chained([unit("a"), unit("b")]), {
       run: (of, options) => {
         options.onStep?.(0, "start");
         write(options, 0, `${of.id} one\r\ntwo`, 3);
@@ -60,8 +61,8 @@ describe("a build that succeeds", () => {
     });
     expect(calls).toEqual(["load", "run unit-a from base-1", "run unit-b from base-1>unit-a"]);
     expect(events.map(told)).toEqual([
-      "task-started load environment",
-      "task-finished load environment",
+      "task-started load build",
+      "task-finished load build",
       "start a",
       "a stdout: unit-a one",
       "a stdout: two",
@@ -71,11 +72,17 @@ describe("a build that succeeds", () => {
       "b stdout: two",
       "done b 0",
     ]);
-    expect(outcome).toMatchObject({ status: "built", states: { build: { id: "base-1>unit-a>unit-b" } } });
+    expect(outcome).toMatchObject({ status: "built", states: { "unit-b": { id: "base-1>unit-a>unit-b" } } });
   });
 
   test("loads every environment once, each with states of its own", async () => {
-    const units = [unit("a"), unit("t", "test"), unit("b"), unit("u", "test")];
+    const units = [
+      unit("a"),
+      unit("t", { environment: "test" }),
+      unit("b", { unit: "unit-a" }),
+      unit("u", { unit: "unit-t" }),
+      unit("v"),
+    ];
     const { outcome, calls } = await build(units);
     expect(calls).toEqual([
       "load",
@@ -84,12 +91,15 @@ describe("a build that succeeds", () => {
       "run unit-t from base-2",
       "run unit-b from base-1>unit-a",
       "run unit-u from base-2>unit-t",
+      "run unit-v from base-1",
     ]);
-    expect(outcome.status === "built" && Object.keys(outcome.states)).toEqual(["build", "test"]);
+    expect(outcome).toMatchObject({
+      states: { "unit-b": { id: "base-1>unit-a>unit-b" }, "unit-v": { id: "base-1>unit-v" } },
+    });
   });
 
   test("keeps no log of a cached step, and records it as cached", async () => {
-    const { outcome, events, logs } = await build([unit("a"), unit("b")], {
+    const { outcome, events, logs } = await build(chained([unit("a"), unit("b")]), {
       run: (of, options) => {
         if (of.id === "unit-a") return { ok: true, after: { id: "kept" }, cached: true };
         write(options, 0, "text\n");
@@ -97,7 +107,7 @@ describe("a build that succeeds", () => {
       },
     });
     expect([...logs]).toEqual([["b", "text\n"]]);
-    expect(outcome.steps.map(({ id, state, before, after }) => [id, state, before, after])).toEqual([
+    expect(outcome.units.map(({ steps: [one], before, after }) => [one?.id, one?.state, before, after])).toEqual([
       ["a", "cached", "base-1", "kept"],
       ["b", "done", "kept", "kept>unit-b"],
     ]);
@@ -121,7 +131,12 @@ describe("a build that succeeds", () => {
 });
 
 describe("a build that fails", () => {
-  const units = [unit("a"), unit("t", "test"), unit(["b", "c", "d"]), unit("e")];
+  const units = [
+    unit("a"),
+    unit("t", { environment: "test" }),
+    unit(["b", "c", "d"], { unit: "unit-a" }),
+    unit("e", { unit: "unit-b" }),
+  ];
   const fails: FakeOptions = {
     run: (of, options) => {
       if (of.id !== "unit-b") return undefined;
@@ -133,7 +148,7 @@ describe("a build that fails", () => {
 
   test("records every step: done before, failed, not run after", async () => {
     const { outcome, events } = await build(units, fails);
-    expect(outcome.steps.map(({ id, state, exit, log }) => [id, state, exit?.code, log?.bytes])).toEqual([
+    expect(recordedSteps(outcome).map(({ id, state, exit, log }) => [id, state, exit?.code, log?.bytes])).toEqual([
       ["a", "done", 0, 0],
       ["t", "done", 0, 0],
       ["b", "done", 0, 5],
@@ -141,16 +156,18 @@ describe("a build that fails", () => {
       ["d", "not-run", undefined, undefined],
       ["e", "not-run", undefined, undefined],
     ]);
-    const last = outcome.steps.at(-1);
-    expect(last).not.toHaveProperty("started");
+    const last = outcome.units.at(-1);
+    expect(last?.steps[0]).not.toHaveProperty("started");
     expect(last).not.toHaveProperty("before");
-    expect(events.map(told).filter((text) => text.endsWith("d") || text.includes(" d "))).toEqual([]);
+    expect(events.map(told).filter((text) => text.endsWith(" d") || text.includes(" d "))).toEqual([]);
   });
 
   test("hands over what a capture strategy needs", async () => {
     const { outcome } = await build(units, fails);
     if (outcome.status !== "failed") throw new Error("it should have failed");
-    expect(outcome.failed).toEqual({
+    expect(outcome.failures).toHaveLength(1);
+    const [{ failed, step: failedStep, exit, log }] = outcome.failures;
+    expect(failed).toEqual({
       id: "build-1",
       start: { id: "base-1" },
       completed: [units[0]],
@@ -159,16 +176,16 @@ describe("a build that fails", () => {
       before: { id: "base-1>unit-a" },
       atFailure: { id: "at-failure" },
     });
-    expect(outcome.step.id).toBe("c");
-    expect(outcome.exit).toEqual({ code: 2, reason: "exit" });
-    expect(new TextDecoder().decode(outcome.log.bytes())).toBe("of c\n");
+    expect(failedStep.id).toBe("c");
+    expect(exit).toEqual({ code: 2, reason: "exit" });
+    expect(new TextDecoder().decode(log.bytes())).toBe("of c\n");
   });
 
   test("records no state after it where the engine kept none", async () => {
     const { outcome } = await build([unit("a")], {
       run: () => ({ ok: false, step: 0, exit: { code: 1, reason: "exit" }, atFailure: { unavailable: "killed" } }),
     });
-    expect(outcome.steps[0]).not.toHaveProperty("after");
+    expect(outcome.units[0]).not.toHaveProperty("after");
   });
 
   test("names a step that the engine made up", async () => {
@@ -178,7 +195,7 @@ describe("a build that fails", () => {
   });
 
   test("an environment that nobody composed is an error of its own", async () => {
-    await expect(build([unit("a", "elsewhere")])).rejects.toMatchObject({ code: "environment" });
+    await expect(build([unit("a", { environment: "elsewhere" })])).rejects.toMatchObject({ code: "environment" });
   });
 });
 
@@ -191,7 +208,7 @@ describe("an interrupt", () => {
       interrupt.abort();
       return undefined;
     };
-    await expect(build([unit("a"), unit("b")], { run }, { signal: interrupt.signal })).rejects.toMatchObject({
+    await expect(build(chained([unit("a"), unit("b")]), { run }, { signal: interrupt.signal })).rejects.toMatchObject({
       code: "interrupted",
     });
     expect(begun).toEqual(["unit-a"]);
@@ -199,7 +216,7 @@ describe("an interrupt", () => {
 
   test("while a step runs is a failure with its state", async () => {
     const { outcome } = await build([unit("a")], { run: () => failure(0, 130, "interrupted") });
-    expect(outcome).toMatchObject({ status: "failed", exit: { code: 130, reason: "interrupted" } });
+    expect(outcome).toMatchObject({ status: "failed", failures: [{ exit: { code: 130, reason: "interrupted" } }] });
   });
 });
 
@@ -236,6 +253,7 @@ describe("a replay", () => {
       },
     });
     const again = replay({
+      id: "build-1",
       session,
       secrets: secrets({ TOKEN: "hunter2" }),
       onEvent: (event) => events.push(event),
@@ -246,6 +264,9 @@ describe("a replay", () => {
     expect(session.calls).toEqual(["run unit-a from base fresh build-1"]);
     expect(events.map(told)).toEqual(["start a again", "a stdout: with ***", "failed a 9 again"]);
     expect(new TextDecoder().decode(again.logOf("a")?.bytes())).toBe("with ***\n");
-    expect(again.recordOf("a")).toMatchObject({ state: "failed", exit: { code: 9 }, log: { bytes: 9, omitted: 0 } });
+    expect(again.recordOf("unit-a")).toMatchObject({
+      before: "base",
+      steps: [{ state: "failed", exit: { code: 9 }, log: { bytes: 9, omitted: 0 } }],
+    });
   });
 });

@@ -1,12 +1,13 @@
 import type { CaptureContext, FailedBuild } from "./capture.ts";
 import type { EngineSession, Exit, RunResult, SecretSource, Snapshot } from "./engine.ts";
 import { MelangeError } from "./error.ts";
-import type { OnEvent } from "./events.ts";
+import { type OnEvent, tellOf } from "./events.ts";
 import type { Environment } from "./image.ts";
-import type { Plan, Step, Unit } from "./plan.ts";
-import type { StepRecord, StepState } from "./record.ts";
+import { ancestryOf, type Plan, type Step, type Unit } from "./plan.ts";
+import type { StepRecord, StepState, UnitRecord } from "./record.ts";
 import { allNeedles, streamRedactor } from "./redaction.ts";
 import { lineReader, type StepLog, type StepLogWriter, stepLog } from "./step-log.ts";
+import { runTask } from "./task.ts";
 
 export interface BuildOptions {
   readonly plan: Plan;
@@ -23,67 +24,74 @@ export interface BuildOptions {
   readonly now: () => Date;
 }
 
+/** A step that failed, with the states around it. */
+export interface FailedStep {
+  readonly failed: FailedBuild;
+  readonly step: Step;
+  readonly exit: Exit;
+  readonly log: StepLog;
+}
+
+/** How a build ended, whoever walked through its steps: {@link runPlan}, or a daemon that walks a graph of its own. */
 export type BuildOutcome =
   | {
       readonly status: "built";
-      /** The last state of each environment. */
+      /** What each unit left, by the unit's id. */
       readonly states: Readonly<Record<string, Snapshot>>;
-      readonly steps: readonly StepRecord[];
+      readonly units: readonly UnitRecord[];
     }
   | {
       readonly status: "failed";
-      readonly failed: FailedBuild;
-      readonly exit: Exit;
-      readonly step: Step;
-      readonly log: StepLog;
-      readonly steps: readonly StepRecord[];
+      /** The first to happen first. */
+      readonly failures: readonly [FailedStep, ...FailedStep[]];
+      readonly units: readonly UnitRecord[];
     };
 
 /**
- * Walks the plan, one unit after another, each on the state that the unit before it left, and notes every step. Stops at the first
+ * Runs the plan's units one after another, each on the state that it starts from, and notes every step. Stops at the first
  * failing step, whose record and states it returns. Rejects with `interrupted` when the signal is aborted between two units, with
  * `environment` when one was not composed, otherwise only when the engine breaks.
  */
 export async function runPlan(options: BuildOptions): Promise<BuildOutcome> {
   const { plan } = options;
-  const notes = new Map<string, StepRecord>();
-  for (const unit of plan.units) for (const step of unit.steps) notes.set(step.id, outline(unit, step));
-  const recorder = stepRecorder({ ...options, again: false, note: (record) => notes.set(record.id, record) });
-
+  const records = new Map(plan.units.map((unit) => [unit.id, outlineOfUnit(unit)]));
+  const recorder = unitRecorder({ ...options, again: false, note: (record) => records.set(record.id, record) });
   const starts = new Map<string, Snapshot>();
   const states: Record<string, Snapshot> = {};
-  const done: Unit[] = [];
   for (const unit of plan.units) {
     refuseInterrupted(options.signal);
-    const before = states[unit.environment] ?? (await loadEnvironment(options, unit.environment));
-    if (!starts.has(unit.environment)) starts.set(unit.environment, before);
+    const ancestry = ancestryOf(plan, unit);
+    const start = starts.get(ancestry.environment) ?? (await loadEnvironment(options, ancestry.environment));
+    starts.set(ancestry.environment, start);
+    const before = startOf(unit, start, states);
     const { result, logs } = await recorder.run(unit, before, {});
     if (result.ok) {
-      states[unit.environment] = result.after;
-      done.push(unit);
+      states[unit.id] = result.after;
       continue;
     }
     const step = unit.steps[result.step];
     const log = logs[result.step];
     if (!step || !log) throw new TypeError(`the engine names step ${result.step} of unit ${unit.id}, which it has not`);
-    return {
-      status: "failed",
-      failed: {
-        id: options.id,
-        start: starts.get(unit.environment) ?? before,
-        completed: done.filter((other) => other.environment === unit.environment),
-        failed: unit,
-        step: result.step,
-        before,
-        atFailure: result.atFailure,
-      },
-      exit: result.exit,
-      step,
-      log,
-      steps: [...notes.values()],
+    const failed: FailedBuild = {
+      id: options.id,
+      start,
+      completed: ancestry.units,
+      failed: unit,
+      step: result.step,
+      before,
+      atFailure: result.atFailure,
     };
+    const failure = { failed, step, exit: result.exit, log };
+    return { status: "failed", failures: [failure], units: [...records.values()] };
   }
-  return { status: "built", states, steps: [...notes.values()] };
+  return { status: "built", states, units: [...records.values()] };
+}
+
+function startOf(unit: Unit, environment: Snapshot, states: Readonly<Record<string, Snapshot>>): Snapshot {
+  if ("environment" in unit.from) return environment;
+  const state = states[unit.from.unit];
+  if (state === undefined) throw new TypeError(`unit ${unit.id} starts from ${unit.from.unit}, which has not run`);
+  return state;
 }
 
 function refuseInterrupted(signal: AbortSignal): void {
@@ -100,24 +108,26 @@ async function loadEnvironment(options: BuildOptions, name: string): Promise<Sna
       hint: "Compose one environment for each name in plan.environments.",
     });
   }
-  const started = options.now();
-  const task = "load environment";
-  options.onEvent({ type: "task-started", task, time: started.toISOString() });
-  const snapshot = await options.session.load(environment, { signal: options.signal });
-  options.onEvent({ type: "task-finished", task, duration: options.now().getTime() - started.getTime() });
-  return snapshot;
+  const teller = { tell: tellOf(options.id, options.onEvent), now: options.now };
+  return runTask(teller, { id: `load ${name}`, label: "load environment" }, () =>
+    options.session.load(environment, { signal: options.signal }),
+  );
 }
 
-function outline(unit: Unit, step: Step): StepRecord {
+function outlineOfUnit(unit: Unit): UnitRecord {
+  return { id: unit.id, purpose: unit.purpose, from: unit.from, steps: unit.steps.map(outline) };
+}
+
+function outline(step: Step): StepRecord {
   return {
     id: step.id,
-    unit: unit.id,
     path: step.path,
     location: step.location,
     label: step.label,
     package: step.package,
     state: "not-run",
     script: step.script,
+    ...(step.command === undefined ? {} : { command: step.command }),
     env: step.env,
     secretEnv: step.secretEnv,
     workdir: step.workdir,
@@ -127,14 +137,15 @@ function outline(unit: Unit, step: Step): StepRecord {
   };
 }
 
-interface RecorderOptions extends Pick<BuildOptions, "session" | "secrets" | "onEvent" | "onLog" | "signal" | "now"> {
+interface RecorderOptions extends ReplayOptions, Pick<BuildOptions, "onLog"> {
   readonly again: boolean;
-  readonly note: (record: StepRecord) => void;
+  readonly note: (record: UnitRecord) => void;
 }
 
-/** Runs units and tells about them: events, logs without secrets, a note for each step. */
-function stepRecorder(options: RecorderOptions) {
-  const { session, onEvent, now, again } = options;
+/** Runs units and tells about them: events, logs without secrets, a record of each unit. */
+function unitRecorder(options: RecorderOptions) {
+  const { session, now, again } = options;
+  const tell = tellOf(options.id, options.onEvent);
   const needles = allNeedles(options.secrets);
 
   async function run(
@@ -149,26 +160,25 @@ function stepRecorder(options: RecorderOptions) {
       onOutput: (chunk) => observers[chunk.step]?.output(chunk.stream, chunk.data),
       onStep: (index, event) => (event === "start" ? observers[index]?.start() : observers[index]?.end()),
     });
-    unit.steps.forEach((step, index) => {
+    const steps = unit.steps.map((step, index): StepRecord => {
       const state = stateOf(result, index);
       const observer = observers[index];
-      if (state === undefined || !observer) return;
-      const times = observer.finish();
+      if (state === undefined || !observer) return outline(step);
+      const { started, ended, duration } = observer.finish();
       const exit: Exit | undefined = state === "failed" && !result.ok ? result.exit : { code: 0, reason: "exit" };
-      const log = observer.log;
-      onEvent({ type: "step-finished", step: step.id, state, exit, duration: times.duration, again });
-      options.note({
-        ...outline(unit, step),
+      const { log } = observer;
+      tell({ type: "step-finished", step: step.id, state, exit, duration, again });
+      if (state !== "cached") options.onLog?.(step, log);
+      return {
+        ...outline(step),
         state,
-        started: times.started,
-        ended: times.ended,
+        started,
+        ended,
         exit,
         log: { bytes: log.totalBytes, omitted: log.omittedBytes },
-        before: before.id,
-        ...afterOf(result),
-      });
-      if (state !== "cached") options.onLog?.(step, log);
+      };
     });
+    options.note({ ...outlineOfUnit(unit), before: before.id, ...afterOf(result), steps });
     return { result, logs: observers.map((observer) => observer.log) };
   }
 
@@ -176,7 +186,7 @@ function stepRecorder(options: RecorderOptions) {
     const log = stepLog();
     const emit = (stream: "stdout" | "stderr") => (line: string) => {
       log.append(line);
-      onEvent({ type: "step-output", step: step.id, stream, text: line.replace(/\r?\n$/, "") });
+      tell({ type: "step-output", step: step.id, stream, text: line.replace(/\r?\n$/, "") });
     };
     const readers = {
       stdout: lineReader(streamRedactor(needles), emit("stdout")),
@@ -187,7 +197,7 @@ function stepRecorder(options: RecorderOptions) {
     const start = () => {
       if (started) return;
       started = now();
-      onEvent({ type: "step-started", step: step.id, time: started.toISOString(), again });
+      tell({ type: "step-started", step: step.id, time: started.toISOString(), again });
     };
     const end = () => {
       ended ??= now();
@@ -227,23 +237,26 @@ function afterOf(result: RunResult): { after?: string } {
 
 export interface Replay {
   readonly context: CaptureContext;
-  /** What a step wrote when it ran again, and how it went. */
+  /** What a step wrote when it ran again, and how its unit went. */
   logOf(step: string): StepLog | undefined;
-  recordOf(step: string): StepRecord | undefined;
+  recordOf(unit: string): UnitRecord | undefined;
 }
 
+/** What it takes to run units again; `id` is the build's. */
+export type ReplayOptions = Pick<BuildOptions, "id" | "session" | "secrets" | "onEvent" | "signal" | "now">;
+
 /** What a capture strategy may run with: the builder's own way of running, its output marked as done again. */
-export function replay(options: Pick<BuildOptions, "session" | "secrets" | "onEvent" | "signal" | "now">): Replay {
+export function replay(options: ReplayOptions): Replay {
   const logs = new Map<string, StepLog>();
-  const notes = new Map<string, StepRecord>();
+  const records = new Map<string, UnitRecord>();
   const onLog = (step: Step, log: StepLog) => void logs.set(step.id, log);
-  const recorder = stepRecorder({ ...options, onLog, again: true, note: (record) => notes.set(record.id, record) });
+  const recorder = unitRecorder({ ...options, onLog, again: true, note: (record) => records.set(record.id, record) });
   return {
     context: {
       signal: options.signal,
       replay: { run: async (unit, from, how) => (await recorder.run(unit, from, how)).result },
     },
     logOf: (step) => logs.get(step),
-    recordOf: (step) => notes.get(step),
+    recordOf: (unit) => records.get(unit),
   };
 }

@@ -12,7 +12,7 @@ function specOf(parts: RecordParts = {}, capture = lastGood, more: Partial<Debug
     record: aRecord(parts),
     capture,
     environment,
-    recipe: "package:\n  name: hello\n",
+    source: { text: "package:\n  name: hello\n", copyName: "recipe.yaml" },
     log: new TextEncoder().encode("make: *** Error 2\n"),
     workspace: "/home/build",
     ...more,
@@ -70,8 +70,9 @@ describe("the spec", () => {
     const capture: CaptureRecord = { ...lastGood, fallbackFrom: "current-state", reexecuted: 3, exact: false };
     expect(specOf({ failed }, capture).labels).toEqual({
       "org.example.base": "wolfi",
-      "melange2.recipe": "hello.yaml",
-      "melange2.package": "hello-1.0-r0",
+      "melange2.source": "hello.yaml",
+      "melange2.source.kind": "melange",
+      "melange2.subject": "hello-1.0-r0",
       "melange2.arch": "x86_64",
       "melange2.build": "build-1",
       "melange2.engine": "local",

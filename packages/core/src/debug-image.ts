@@ -1,6 +1,14 @@
 import type { Bytes, StringMap } from "./bytes.ts";
 import type { Environment, ImageFile, ImageSpec } from "./image.ts";
-import { type CaptureRecord, describeExit, type FailureRecord, failedStep, type StepRecord } from "./record.ts";
+import type { Source } from "./plan.ts";
+import {
+  type CaptureRecord,
+  describeExit,
+  type FailureRecord,
+  type RecordedFailure,
+  recordedFailure,
+  type UnitRecord,
+} from "./record.ts";
 import { printable } from "./redaction.ts";
 import { profileScript, rerunScript } from "./rerun.ts";
 
@@ -9,8 +17,8 @@ export interface DebugImageParts {
   readonly capture: CaptureRecord;
   /** Of the environment the failed step ran in: platform and the base's own config. */
   readonly environment: Pick<Environment, "platform" | "config">;
-  /** The recipe's text, as it was read. */
-  readonly recipe: string;
+  /** The text that the plan was made of, as it was read, and the name of its copy in the image. */
+  readonly source: Pick<Source, "text" | "copyName">;
   /** The failed step's output, without secrets. */
   readonly log: Uint8Array;
   /** Where the step's process stood before its script changed directory; absolute. */
@@ -23,8 +31,9 @@ export const debugDirectory = ".melange2";
 /** What makes an image of a snapshot: config, labels and the files of `/.melange2`. Pure; equal parts give an equal image. */
 export function debugImageSpec(parts: DebugImageParts): ImageSpec {
   const { record, capture, environment } = parts;
-  const step = failedStep(record);
-  const labels = labelsOf(record, capture, step);
+  const failed = recordedFailure(record);
+  const { step } = failed;
+  const labels = labelsOf(record, capture, failed);
   const root = step.user.uid === 0 && step.user.gid === 0;
   return {
     platform: environment.platform,
@@ -45,15 +54,16 @@ export function debugImageSpec(parts: DebugImageParts): ImageSpec {
     },
     created: record.build.ended,
     history: historyOf(record, capture),
-    files: filesOf(parts, step),
+    files: filesOf(parts, failed),
   };
 }
 
-function labelsOf(record: FailureRecord, capture: CaptureRecord, step: StepRecord): StringMap {
-  const { name, version, epoch, arch } = record.package;
+function labelsOf(record: FailureRecord, capture: CaptureRecord, { step, failure }: RecordedFailure): StringMap {
+  const { name, version, arch } = record.subject;
   return {
-    "melange2.recipe": record.recipe.file,
-    "melange2.package": `${name}-${version}-r${epoch}`,
+    "melange2.source": record.source.file,
+    "melange2.source.kind": record.source.kind,
+    "melange2.subject": `${name}-${version}`,
     "melange2.arch": arch,
     "melange2.build": record.build.id,
     "melange2.engine": record.engine,
@@ -61,8 +71,8 @@ function labelsOf(record: FailureRecord, capture: CaptureRecord, step: StepRecor
     "melange2.step.label": printable(step.label),
     "melange2.step.path": step.path,
     "melange2.step.location": `${step.location.file}:${step.location.line}:${step.location.column}`,
-    "melange2.exit-code": String(record.failure.exit.code),
-    "melange2.exit-reason": record.failure.exit.reason,
+    "melange2.exit-code": String(failure.exit.code),
+    "melange2.exit-reason": failure.exit.reason,
     "melange2.capture": capture.strategy,
     ...(capture.fallbackFrom ? { "melange2.capture.fallback-from": capture.fallbackFrom } : {}),
     "melange2.state": capture.state,
@@ -71,25 +81,33 @@ function labelsOf(record: FailureRecord, capture: CaptureRecord, step: StepRecor
   };
 }
 
-/** A line for each unit that the state holds: a unit is what leaves a layer. */
+/** A line for each unit that the state holds, since a unit is what leaves a layer. */
 function historyOf(record: FailureRecord, capture: CaptureRecord): readonly string[] {
-  const failed = failedStep(record);
-  const end = record.steps.indexOf(failed) + (capture.state === "at-failure" ? 1 : 0);
-  const units = new Set(record.steps.slice(0, end).map((step) => step.unit));
-  if (capture.state === "before-unit") units.delete(failed.unit);
-  return [...units].map((unit) => `melange2: ${unit}`);
+  const { unit, step } = recordedFailure(record);
+  // Before a later step of its unit, the state holds what the unit's earlier steps left.
+  const holdsUnit = capture.state === "at-failure" || (capture.state === "before" && unit.steps[0] !== step);
+  const units: UnitRecord[] = holdsUnit ? [unit] : [];
+  for (let { from } = unit; "unit" in from; ) {
+    const id = from.unit;
+    const earlier = record.units.find((other) => other.id === id);
+    if (earlier === undefined) throw new TypeError(`the record has no unit ${id}`);
+    units.unshift(earlier);
+    ({ from } = earlier);
+  }
+  return units.map(({ id }) => `melange2: ${id}`);
 }
 
-function filesOf(parts: DebugImageParts, step: StepRecord): readonly ImageFile[] {
+function filesOf(parts: DebugImageParts, failed: RecordedFailure): readonly ImageFile[] {
+  const { step } = failed;
   const record: FailureRecord = { ...parts.record, capture: parts.capture };
   const env = Object.entries(step.env).sort(([a], [b]) => (a < b ? -1 : 1));
   return [
     directory(""),
     text("record.json", `${JSON.stringify(record, undefined, 2)}\n`),
-    text("recipe.yaml", parts.recipe),
+    text(parts.source.copyName, parts.source.text),
     file("log", parts.log),
     text("script", step.script),
-    text("greeting", greeting(record, parts.capture, step)),
+    text("greeting", greeting(record, parts.capture, failed)),
     text("profile", profileScript),
     text("rerun", rerunScript, 0o755),
     text("state", parts.capture.state),
@@ -98,13 +116,21 @@ function filesOf(parts: DebugImageParts, step: StepRecord): readonly ImageFile[]
     text("gid", String(step.user.gid)),
     text("mounts", lines(step.mounts.map((mount) => `${mount.target} (${mount.kind})`))),
     text("secrets", lines(step.secretEnv)),
-    directory("env"),
-    ...env.map(([name, value], index) => text(`env/${String(index).padStart(4, "0")}`, `${name}=${value}`)),
+    ...texts(
+      "env",
+      env.map(([name, value]) => `${name}=${value}`),
+    ),
+    ...(step.command === undefined ? [] : texts("command", step.command)),
   ];
 }
 
-function greeting(record: FailureRecord, capture: CaptureRecord, step: StepRecord): string {
-  const { name, version, epoch, arch } = record.package;
+/** A folder with a file for each text, in order. */
+function texts(name: string, values: readonly string[]): readonly ImageFile[] {
+  return [directory(name), ...values.map((value, index) => text(`${name}/${String(index).padStart(4, "0")}`, value))];
+}
+
+function greeting(record: FailureRecord, capture: CaptureRecord, { step, failure }: RecordedFailure): string {
+  const { name, version, arch } = record.subject;
   const state = {
     before: "as it was before the failed step",
     "before-unit": "as it was before the failed step's pipeline",
@@ -112,8 +138,8 @@ function greeting(record: FailureRecord, capture: CaptureRecord, step: StepRecor
   }[capture.state];
   return lines(
     [
-      `melange2 debug image: ${name}-${version}-r${epoch} (${arch})`,
-      `  failed step  ${step.label} (${step.location.file}:${step.location.line}:${step.location.column}), ${describeExit(record.failure.exit, step.timeout)}`,
+      `melange2 debug image: ${name}-${version} (${arch})`,
+      `  failed step  ${step.label} (${step.location.file}:${step.location.line}:${step.location.column}), ${describeExit(failure.exit, step.timeout)}`,
       `  this state   ${state}${capture.exact ? "" : ", made again"}`,
       ...(capture.note ? [`  note         ${capture.note}`] : []),
       `  run it again /${debugDirectory}/rerun`,

@@ -1,7 +1,7 @@
 import type { Bytes } from "./bytes.ts";
 import type { Finding } from "./finding.ts";
 import type { DebugImage, Environment, ImageFile, ImageSpec, Target } from "./image.ts";
-import type { Mount, Unit } from "./plan.ts";
+import type { CacheMount, Unit } from "./plan.ts";
 
 /** An immutable filesystem state, opaque; only the session that made it understands it. */
 export interface Snapshot {
@@ -70,7 +70,7 @@ export interface EnterOptions {
   readonly workdir: string;
   readonly user: { readonly uid: number; readonly gid: number };
   /** Those of the step; a folder that is no longer there is left out. */
-  readonly mounts: readonly Pick<Mount, "source" | "target">[];
+  readonly mounts: readonly Pick<CacheMount, "source" | "target">[];
   /** Laid over the scratch copy: the same `/.melange2` that an exported image has. */
   readonly files: readonly ImageFile[];
   /** Secrets for the process's environment, by name. */
@@ -97,12 +97,8 @@ export interface EngineCapabilities {
   readonly claims: readonly Target["kind"][];
 }
 
-/**
- * One build's use of an engine. The caller owns it; snapshots and images end with it: export before dispose.
- * Every method rejects with a MelangeError of code `engine` when the engine itself breaks, `interrupted` on an aborted signal.
- */
-export interface EngineSession extends AsyncDisposable {
-  readonly can: EngineCapabilities;
+/** What runs units. Every method rejects with `engine` when the engine itself breaks, with `interrupted` on an aborted signal. */
+export interface UnitRunner {
   /** Moves only layers that the engine lacks. */
   load(environment: Environment, options: { signal: AbortSignal }): Promise<Snapshot>;
   /**
@@ -110,12 +106,16 @@ export interface EngineSession extends AsyncDisposable {
    * not an error; so is an abort of `signal` while a step runs (exit reason `interrupted`, state kept where the engine can).
    */
   run(unit: Unit, from: Snapshot, options: RunOptions): Promise<RunResult>;
+}
+
+/** What keeps states and looks into them; it never runs a step. Its methods reject as {@link UnitRunner}'s do. */
+export interface StateKeeper {
   /**
    * A tar of what is at `path` (absolute), as `tar -C DIRNAME -cf - BASENAME` makes it: a file or a whole folder under its own name,
    * `.` for the root; owners, modes, xattrs kept. Rejects with `not-found` where there is nothing.
    */
   read(at: Snapshot, path: string, options: { signal: AbortSignal }): Bytes;
-  /** Paths that hold a secret's value (raw, base64, URL-encoded) in any layer of these states, searched where the data is. */
+  /** Paths that hold a secret's value, in any form that redaction masks, in any layer of these states, searched where the data is. */
   search(
     states: readonly Snapshot[],
     needles: SecretSource,
@@ -133,6 +133,13 @@ export interface EngineSession extends AsyncDisposable {
   keptBytes(refs: readonly StateRef[], options: { signal: AbortSignal }): Promise<number>;
   /** A process on a scratch copy; the kept state stays as it was. */
   enter?(at: Snapshot, options: EnterOptions): Promise<Exit>;
+}
+
+/**
+ * One build's use of an engine, in both roles. The caller owns it; snapshots and images end with it: export before dispose.
+ */
+export interface EngineSession extends UnitRunner, StateKeeper, AsyncDisposable {
+  readonly can: EngineCapabilities;
 }
 
 export interface Engine {

@@ -6,9 +6,15 @@ import type { CaptureStrategy, FailedBuild } from "./capture.ts";
 import { noSecrets } from "./engine.ts";
 import { MelangeError } from "./error.ts";
 import type { BuildEvent } from "./events.ts";
-import { type ExportFailureOptions, exportFailure } from "./export-failure.ts";
+import {
+  type CaptureFailureOptions,
+  captureFailure,
+  type ExportFailureOptions,
+  exportFailure,
+} from "./export-failure.ts";
 import type { PreparedExport, Receipt } from "./exporter.ts";
 import type { DebugImage } from "./image.ts";
+import { recordedSteps } from "./record.ts";
 
 const failed: FailedBuild = {
   id: "build-1",
@@ -42,7 +48,7 @@ const again: CaptureStrategy = {
 
 const receipt: Receipt = { imageId: "sha256:00", bytes: 10, location: "/tmp/debug.tar", open: [["docker", "load"]] };
 
-async function run(fake: FakeOptions = {}, more: Partial<ExportFailureOptions> = {}) {
+async function run(fake: FakeOptions = {}, more: Partial<CaptureFailureOptions & ExportFailureOptions> = {}) {
   const images: DebugImage[] = [];
   const names: unknown[] = [];
   const events: BuildEvent[] = [];
@@ -57,24 +63,36 @@ async function run(fake: FakeOptions = {}, more: Partial<ExportFailureOptions> =
       return receipt;
     },
   };
-  const outcome = await exportFailure({
+  const common = {
+    secrets: noSecrets,
+    onEvent: (event: BuildEvent) => void events.push(event),
+    signal: new AbortController().signal,
+    now: clock(),
+    ...more,
+  };
+  const outcome = await captureFailure({
     failed,
     record: aRecord(),
     log: new TextEncoder().encode("output of b\n"),
     session,
     strategy: before,
-    secrets: noSecrets,
-    onEvent: (event) => events.push(event),
-    signal: new AbortController().signal,
-    now: clock(),
-    recipe: "package:\n  name: hello\n",
-    workspace: "/home/build",
-    environment,
-    exporter: "tarball",
-    prepared,
-    allowSecrets: false,
-    ...more,
-  }).catch((error: unknown) => error as MelangeError);
+    ...common,
+  })
+    .then(async (captured) => {
+      const exported = await exportFailure({
+        captured,
+        states: session,
+        source: { text: "package:\n  name: hello\n", copyName: "recipe.yaml" },
+        workspace: "/home/build",
+        environment,
+        exporter: "tarball",
+        prepared,
+        allowSecrets: false,
+        ...common,
+      });
+      return { ...exported, capture: captured.capture };
+    })
+    .catch((error: unknown) => error as MelangeError);
   return { outcome, images, names, events, calls: session.calls };
 }
 
@@ -101,18 +119,18 @@ describe("exportFailure", () => {
     expect(names).toEqual([{ build: "build-1", step: "b" }]);
     expect((await filesOf(images[0])).log).toBe("output of b\n");
     expect(events.map((event) => ("task" in event ? `${event.type} ${event.task}` : event.type))).toEqual([
-      "task-started capture (before)",
-      "task-finished capture (before)",
+      "task-started capture",
+      "task-finished capture",
       "captured",
-      "task-started export to /tmp/debug.tar",
-      "task-progress export to /tmp/debug.tar",
-      "task-progress export to /tmp/debug.tar",
-      "task-finished export to /tmp/debug.tar",
+      "task-started export",
+      "task-progress export",
+      "task-progress export",
+      "task-finished export",
       "exported",
     ]);
     expect(events.filter((event) => event.type === "task-progress")).toEqual([
-      { type: "task-progress", task: "export to /tmp/debug.tar", done: 5 },
-      { type: "task-progress", task: "export to /tmp/debug.tar", done: 10, total: 10 },
+      { type: "task-progress", build: "build-1", task: "export", done: 5 },
+      { type: "task-progress", build: "build-1", task: "export", done: 10, total: 10 },
     ]);
   });
 
@@ -169,21 +187,27 @@ describe("a step that fails earlier when it is run again", () => {
     expect(files.log).toBe("this time a failed\n");
     const record = JSON.parse(files["record.json"] ?? "");
     expect(record).toMatchObject({ ...(outcome as { record: object }).record });
-    expect(record.failure).toEqual({
-      step: "a",
-      exit: { code: 7, reason: "exit" },
-      message: "exit status 7, when it was run again",
-    });
-    expect(record.steps.map((one: { id: string; state: string }) => [one.id, one.state])).toEqual([
+    expect(record.failures).toEqual([
+      {
+        unit: "unit-a",
+        step: "a",
+        exit: { code: 7, reason: "exit" },
+        message: "exit status 7, when it was run again",
+      },
+    ]);
+    expect(recordedSteps(record).map(({ id, state }) => [id, state])).toEqual([
       ["a", "failed"],
       ["b", "not-run"],
       ["c", "not-run"],
     ]);
     // Of the run that failed, not of the one that succeeded before.
-    expect(record.steps[0]).toMatchObject({ exit: { code: 7 }, log: { bytes: 19, omitted: 0 }, after: "at-failure" });
-    for (const gone of ["started", "ended", "exit", "log", "before", "after"]) {
-      expect(record.steps[1]).not.toHaveProperty(gone);
-    }
+    const [first, second] = record.units;
+    expect(first).toMatchObject({
+      after: "at-failure",
+      steps: [{ exit: { code: 7 }, log: { bytes: 19, omitted: 0 } }],
+    });
+    for (const gone of ["before", "after"]) expect(second).not.toHaveProperty(gone);
+    for (const gone of ["started", "ended", "exit", "log"]) expect(second.steps[0]).not.toHaveProperty(gone);
   });
 
   test("must be one of its unit", async () => {
@@ -213,7 +237,11 @@ describe("secrets", () => {
   });
 
   test.each([
-    ["the recipe", { recipe: `# ${Buffer.from("x:hunter2").toString("base64")}` }, ["/.melange2/recipe.yaml"]],
+    [
+      "the recipe",
+      { source: { text: `# ${Buffer.from("x:hunter2").toString("base64")}`, copyName: "recipe.yaml" } },
+      ["/.melange2/recipe.yaml"],
+    ],
     [
       "the failed step's script",
       { record: aRecord({ failed: step("b", { script: "curl -u x:hunter2" }) }) },
@@ -233,10 +261,10 @@ describe("secrets", () => {
 
   test("are found in the record as JSON writes them", async () => {
     const quoted = 'say "hunter2"\nagain';
-    const steps = aRecord({ failed: step("b"), before: ["a"] }).steps.map((one) =>
-      one.id === "a" ? { ...one, script: `echo '${quoted}'` } : one,
+    const units = aRecord({ failed: step("b"), before: ["a"] }).units.map((one) =>
+      one.id === "unit-a" ? { ...one, steps: one.steps.map((of) => ({ ...of, script: `echo '${quoted}'` })) } : one,
     );
-    const { outcome } = await run({}, { secrets: secrets({ TOKEN: quoted }), record: { ...aRecord(), steps } });
+    const { outcome } = await run({}, { secrets: secrets({ TOKEN: quoted }), record: { ...aRecord(), units } });
     expect((outcome as MelangeError).problems).toEqual([{ message: "/.melange2/record.json" }]);
     expect((outcome as MelangeError).message).toContain("in 1 file;");
   });

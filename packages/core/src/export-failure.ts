@@ -1,25 +1,28 @@
-import { type Replay, replay } from "./builder.ts";
+import { type Replay, type ReplayOptions, replay } from "./builder.ts";
 import type { Capture, CaptureStrategy, FailedBuild } from "./capture.ts";
-import { debugImageSpec } from "./debug-image.ts";
-import type { EngineSession, Exit, SecretSource, Snapshot } from "./engine.ts";
+import { type DebugImageParts, debugImageSpec } from "./debug-image.ts";
+import type { Snapshot, StateKeeper } from "./engine.ts";
 import { MelangeError } from "./error.ts";
-import type { OnEvent } from "./events.ts";
+import { tellOf } from "./events.ts";
 import type { PreparedExport, Receipt } from "./exporter.ts";
-import type { Environment, ImageSpec } from "./image.ts";
-import { type CaptureRecord, describeExit, type FailureRecord, type StepRecord } from "./record.ts";
+import type { ImageSpec } from "./image.ts";
+import {
+  type CaptureRecord,
+  describeExit,
+  type Failure,
+  type FailureRecord,
+  type StepRecord,
+  type UnitRecord,
+} from "./record.ts";
 import { filesWithSecrets } from "./secret-search.ts";
+import { runTask } from "./task.ts";
 
-export interface CaptureFailureOptions {
+export interface CaptureFailureOptions extends Omit<ReplayOptions, "id"> {
   readonly failed: FailedBuild;
   readonly record: FailureRecord;
   /** The failed step's output, without secrets. */
   readonly log: Uint8Array;
-  readonly session: EngineSession;
   readonly strategy: CaptureStrategy;
-  readonly secrets: SecretSource;
-  readonly onEvent: OnEvent;
-  readonly signal: AbortSignal;
-  readonly now: () => Date;
   /** Steps that ran again for the states that the strategy is given. */
   readonly restored?: number;
 }
@@ -34,30 +37,34 @@ export interface CapturedFailure {
 
 /** Lets the strategy choose or make the state. Rejects with `capture` or `engine`. */
 export async function captureFailure(options: CaptureFailureOptions): Promise<CapturedFailure> {
-  const { strategy, onEvent } = options;
-  const again = replay(options);
-  const captured = await timed(options, `capture (${strategy.name})`, () =>
+  const { strategy, record, now } = options;
+  const tell = tellOf(record.build.id, options.onEvent);
+  const again = replay({ ...options, id: record.build.id });
+  const captured = await runTask({ tell, now }, { id: "capture", label: `capture (${strategy.name})` }, () =>
     strategy.capture(options.failed, again.context),
   );
   const capture = captureRecord(strategy.name, captured, options.restored ?? 0);
-  onEvent({ type: "captured", capture });
+  tell({ type: "captured", capture });
   const earlier = captured.earlierFailure;
-  if (!earlier) return { snapshot: captured.snapshot, capture, record: options.record, log: options.log };
+  if (!earlier) return { snapshot: captured.snapshot, capture, record, log: options.log };
   const step = earlier.unit.steps[earlier.step];
   if (!step)
     throw new TypeError(`${strategy.name} names step ${earlier.step} of unit ${earlier.unit.id}, which it has not`);
   return {
     snapshot: captured.snapshot,
     capture,
-    record: failedEarlier(options.record, again, step.id, earlier.result.exit),
+    record: failedEarlier(record, again, { unit: earlier.unit.id, step: step.id, exit: earlier.result.exit }),
     log: again.logOf(step.id)?.bytes() ?? new Uint8Array(),
   };
 }
 
-export interface ExportFailureOptions extends CaptureFailureOptions {
-  readonly recipe: string;
-  readonly workspace: string;
-  readonly environment: Pick<Environment, "platform" | "config">;
+export interface ExportFailureOptions
+  extends Pick<ReplayOptions, "secrets" | "onEvent" | "signal" | "now">,
+    Pick<DebugImageParts, "source" | "workspace" | "environment"> {
+  /** What {@link captureFailure} chose. */
+  readonly captured: CapturedFailure;
+  /** An export searches states and makes an image of one; it runs nothing. */
+  readonly states: Pick<StateKeeper, "search" | "image">;
   readonly exporter: string;
   readonly prepared: PreparedExport;
   /** Export in spite of secrets that were found; recorded in the image. */
@@ -65,45 +72,35 @@ export interface ExportFailureOptions extends CaptureFailureOptions {
 }
 
 export interface ExportedFailure {
-  readonly capture: CaptureRecord;
   readonly receipt: Receipt;
   /** As the image holds it. */
   readonly record: FailureRecord;
 }
 
-/** Capture, search for secrets, compose the image, deliver it. Rejects with `capture`, `secret-found`, `export` or `engine`. */
+/** Searches a captured state for secrets, composes the image and delivers it. Rejects with `secret-found`, `export` or `engine`. */
 export async function exportFailure(options: ExportFailureOptions): Promise<ExportedFailure> {
-  const { session, onEvent, signal } = options;
-  const captured = await captureFailure(options);
-  const { capture, log } = captured;
-  const describe = (record: FailureRecord) => debugImageSpec({ ...options, record, capture, log });
-  const found = await findSecrets(options, captured.snapshot, describe(captured.record));
+  const { captured, states, signal, prepared, now } = options;
+  const { build, failures } = captured.record;
+  const tell = tellOf(build.id, options.onEvent);
+  const found = await findSecrets(options, debugImageSpec({ ...options, ...captured }));
   if (found.length > 0 && !options.allowSecrets) throw secretFound(found);
   const record = found.length === 0 ? captured.record : { ...captured.record, secretsAllowed: found };
-  const image = session.image(captured.snapshot, describe(record));
-  const task = `export to ${options.prepared.destination}`;
-  const receipt = await timed(options, task, () =>
-    options.prepared.export(image, {
-      signal,
-      failure: { build: record.build.id, step: record.failure.step },
-      onProgress: (done, total) =>
-        onEvent({ type: "task-progress", task, done, ...(total === undefined ? {} : { total }) }),
-    }),
+  const image = states.image(captured.snapshot, debugImageSpec({ ...options, ...captured, record }));
+  const label = `export to ${prepared.destination}`;
+  const receipt = await runTask({ tell, now }, { id: "export", label }, (onProgress) =>
+    prepared.export(image, { signal, failure: { build: build.id, step: failures[0].step }, onProgress }),
   );
-  onEvent({ type: "exported", exporter: options.exporter, receipt });
-  return { capture, receipt, record };
+  tell({ type: "exported", exporter: options.exporter, receipt });
+  return { receipt, record };
 }
 
 /** Paths in the image that hold a secret's value, in the state's layers or in the files that explain it. */
-async function findSecrets(
-  options: ExportFailureOptions,
-  snapshot: Snapshot,
-  spec: ImageSpec,
-): Promise<readonly string[]> {
-  const { session, secrets, signal } = options;
+async function findSecrets(options: ExportFailureOptions, spec: ImageSpec): Promise<readonly string[]> {
+  const { captured, states, secrets, signal, now } = options;
   if (secrets.names.length === 0) return [];
-  return timed(options, "search for secrets", async () => [
-    ...(await session.search([snapshot], secrets, { signal })),
+  const tell = tellOf(captured.record.build.id, options.onEvent);
+  return runTask({ tell, now }, { id: "search", label: "search for secrets" }, async () => [
+    ...(await states.search([captured.snapshot], secrets, { signal })),
     ...(await filesWithSecrets(spec.files, secrets)),
   ]);
 }
@@ -121,16 +118,24 @@ function captureRecord(strategy: string, capture: Capture, restored: number): Ca
   };
 }
 
-/** The record when the steps before the failed one were run again and one of them failed this time. */
-function failedEarlier(record: FailureRecord, again: Replay, step: string, exit: Exit): FailureRecord {
-  const index = record.steps.findIndex((other) => other.id === step);
-  const steps = record.steps.map((other, position): StepRecord => {
-    if (position <= index) return again.recordOf(other.id) ?? other;
-    const { started: _s, ended: _e, exit: _x, log: _l, before: _b, after: _a, ...rest } = other;
-    return { ...rest, state: "not-run" };
-  });
-  const message = `${describeExit(exit, record.steps[index]?.timeout)}, when it was run again`;
-  return { ...record, steps, failure: { step, exit, message } };
+/** The record when the units before the failed one were run again and one of them failed this time. */
+function failedEarlier(record: FailureRecord, again: Replay, failed: Omit<Failure, "message">): FailureRecord {
+  const index = record.units.findIndex(({ id }) => id === failed.unit);
+  const units = record.units.map((unit, position) =>
+    position <= index ? (again.recordOf(unit.id) ?? unit) : notRun(unit),
+  );
+  const step = units[index]?.steps.find(({ id }) => id === failed.step);
+  const message = `${describeExit(failed.exit, step?.timeout)}, when it was run again`;
+  return { ...record, units, failures: [{ ...failed, message }] };
+}
+
+function notRun({ before: _before, after: _after, ...unit }: UnitRecord): UnitRecord {
+  return {
+    ...unit,
+    steps: unit.steps.map(({ started: _s, ended: _e, exit: _x, log: _l, ...step }): StepRecord => {
+      return { ...step, state: "not-run" };
+    }),
+  };
 }
 
 function secretFound(paths: readonly string[]): MelangeError {
@@ -142,16 +147,4 @@ function secretFound(paths: readonly string[]): MelangeError {
       problems: paths.map((path) => ({ message: path })),
     },
   );
-}
-
-async function timed<T>(
-  options: Pick<CaptureFailureOptions, "now" | "onEvent">,
-  task: string,
-  work: () => Promise<T>,
-): Promise<T> {
-  const started = options.now();
-  options.onEvent({ type: "task-started", task, time: started.toISOString() });
-  const result = await work();
-  options.onEvent({ type: "task-finished", task, duration: options.now().getTime() - started.getTime() });
-  return result;
 }

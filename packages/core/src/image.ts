@@ -128,8 +128,6 @@ export interface DeliverOptions {
 /** A snapshot and its spec. Describing it moved nothing. */
 export interface DebugImage {
   readonly spec: ImageSpec;
-  /** Uncompressed bytes, where the engine knows them without work. */
-  readonly estimatedBytes?: number | undefined;
   /** The engine puts it there itself, all or nothing. undefined: "not mine, take the bytes". Every engine claims `archive`. */
   deliver(target: Target, options: DeliverOptions): Promise<Delivered | undefined>;
   open(options: DeliverOptions): Promise<LocalImage>;

@@ -1,6 +1,6 @@
 // For users: what a build is made of, what comes out of it.
 
-export type { BuildOptions, BuildOutcome } from "./builder.ts";
+export type { BuildOptions, BuildOutcome, FailedStep } from "./builder.ts";
 export { runPlan } from "./builder.ts";
 export type { ByteSink, Bytes, Digest, StringMap } from "./bytes.ts";
 // For implementers of engines, capture strategies and exporters.
@@ -21,13 +21,16 @@ export type {
   RunResult,
   SecretSource,
   Snapshot,
+  StateKeeper,
   StateRef,
   Tty,
+  UnitRunner,
 } from "./engine.ts";
 export { noSecrets } from "./engine.ts";
 export type { ErrorCode, ErrorDetails, Location, Problem } from "./error.ts";
 export { formatLocation, isMelangeError, MelangeError } from "./error.ts";
-export type { BuildEvent, OnEvent, StepOutline } from "./events.ts";
+export type { BuildEvent, EventBody, OnEvent, StepOutline, Tell } from "./events.ts";
+export { tellOf } from "./events.ts";
 export type { ExportHost } from "./export-context.ts";
 export { exportContext } from "./export-context.ts";
 export type {
@@ -68,7 +71,20 @@ export type {
   Tls,
 } from "./image.ts";
 export { imageName } from "./image-name.ts";
-export type { EnvironmentRequest, Mount, Plan, PlannedPackage, Step, Unit, User } from "./plan.ts";
+export type {
+  CacheMount,
+  Mount,
+  Output,
+  Plan,
+  SecretUse,
+  Source,
+  Step,
+  Subject,
+  Unit,
+  UnitStart,
+  User,
+} from "./plan.ts";
+export { ancestryOf, cacheMountsOf, commandOf } from "./plan.ts";
 export type {
   CaptureModule,
   EngineContext,
@@ -77,8 +93,18 @@ export type {
   ExporterModule,
   PluginManifest,
 } from "./plugin.ts";
-export type { CaptureRecord, ExportRecord, FailureRecord, StepRecord, StepState } from "./record.ts";
-export { describeExit, failedStep } from "./record.ts";
+export type {
+  CaptureRecord,
+  EnvironmentRecord,
+  ExportRecord,
+  Failure,
+  FailureRecord,
+  RecordedFailure,
+  StepRecord,
+  StepState,
+  UnitRecord,
+} from "./record.ts";
+export { describeExit, recordedFailure, recordedSteps, recordVersion } from "./record.ts";
 export type { Redact } from "./redaction.ts";
 export { needlesOf, printable, redactor, shortestSecret } from "./redaction.ts";
 export {
@@ -89,3 +115,5 @@ export {
   stepsToRestore,
 } from "./restore-failure.ts";
 export type { StepLog } from "./step-log.ts";
+export type { OnTaskProgress, TaskTeller } from "./task.ts";
+export { runTask } from "./task.ts";

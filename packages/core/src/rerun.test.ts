@@ -36,7 +36,7 @@ async function image(parts: Partial<Step>, state: CaptureRecord["state"] = "befo
     record: aRecord({ failed: step("b", { user: ownUser, ...parts }) }),
     capture: { strategy: "x", state, reexecuted: 0, exact: true },
     environment,
-    recipe: "",
+    source: { text: "", copyName: "recipe.yaml" },
     log: new Uint8Array(),
     workspace: start,
   });
@@ -123,6 +123,12 @@ describe.each(shells)("rerun under $name", ({ argv }) => {
     expect(stderr).toBe("");
     expect(code).toBe(0);
     expect(variables(stdout)).toEqual(env);
+  });
+
+  test("runs a command that is no script, word by word", async () => {
+    const command = ["/bin/sh", "-c", 'printf "%s|" "$0" "$@"; pwd', "zero", "a b", "", "$(id)\n", "-n"];
+    const made = await image({ script: "never", command });
+    expect(rerun(argv, made)).toEqual({ code: 0, stdout: `zero|a b||$(id)\n|-n|${made.start}\n`, stderr: "" });
   });
 
   test("runs the script byte by byte, in the directory where the step began", async () => {

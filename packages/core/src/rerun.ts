@@ -4,7 +4,7 @@
  * cat, env, printenv and id of the image; to change the user also setpriv or coreutils' chroot.
  */
 export const rerunScript = `#!/bin/sh
-# Runs the failed step again: the same script, environment, directory and user.
+# Runs the failed step again: the same command, environment, directory and user.
 here=/.melange2
 read_file() { cat "$here/$1" && printf x; }
 say() { printf 'rerun: %s\\n' "$*" >&2; }
@@ -37,25 +37,32 @@ while read -r name; do
   set -- "$@" "$name=\${value%?}"
 done < "$here/secrets"
 
-script=$(read_file script) || exit 2
-script=\${script%x}
+if [ -d "$here/command" ]; then
+  for file in "$here"/command/*; do
+    word=$(cat "$file" && printf x)
+    set -- "$@" "\${word%x}"
+  done
+else
+  script=$(read_file script) || exit 2
+  set -- "$@" /bin/sh -c "\${script%x}"
+fi
 start=$(read_file start-directory)
 cd "\${start%x}" 2>/dev/null || cd /
 
 uid=$(cat "$here/uid")
 gid=$(cat "$here/gid")
 if [ "$(id -u)" = "$uid" ] && [ "$(id -g)" = "$gid" ]; then
-  exec env -i -- "$@" /bin/sh -c "$script"
+  exec env -i -- "$@"
 fi
 if [ "$(id -u)" != 0 ]; then
   say "the step ran as $uid:$gid, and this user cannot become it: start the container with --user $uid:$gid"
   exit 2
 fi
 if command -v setpriv >/dev/null && setpriv --reuid "$uid" --regid "$gid" --clear-groups true 2>/dev/null; then
-  exec setpriv --reuid "$uid" --regid "$gid" --clear-groups env -i -- "$@" /bin/sh -c "$script"
+  exec setpriv --reuid "$uid" --regid "$gid" --clear-groups env -i -- "$@"
 fi
 if chroot --userspec="$uid:$gid" --groups= --skip-chdir / true 2>/dev/null; then
-  exec chroot --userspec="$uid:$gid" --groups= --skip-chdir / env -i -- "$@" /bin/sh -c "$script"
+  exec chroot --userspec="$uid:$gid" --groups= --skip-chdir / env -i -- "$@"
 fi
 say "no program here can change to the user $uid:$gid: start the container with --user $uid:$gid"
 exit 2

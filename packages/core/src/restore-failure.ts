@@ -1,4 +1,4 @@
-import { type BuildOptions, replay } from "./builder.ts";
+import { type ReplayOptions, replay } from "./builder.ts";
 import type { FailedBuild } from "./capture.ts";
 import type { Snapshot } from "./engine.ts";
 import { MelangeError } from "./error.ts";
@@ -11,7 +11,7 @@ export interface LostFailure extends Pick<FailedBuild, "id" | "completed" | "fai
   readonly atFailure: FailedBuild["atFailure"] | undefined;
 }
 
-export interface RestoreOptions extends Pick<BuildOptions, "session" | "secrets" | "onEvent" | "signal" | "now"> {
+export interface RestoreOptions extends Omit<ReplayOptions, "id"> {
   readonly lost: LostFailure;
   /** Loads the environment that the failed unit ran in; called where that state is gone, too. */
   readonly load: () => Promise<Snapshot>;
@@ -34,7 +34,7 @@ export function stepsToRestore({ completed, before, atFailure, step }: LostFailu
  * time, the state it left then cannot be had. Rejects with `capture` when an earlier step fails.
  */
 export async function restoreFailure({ lost, load, ...options }: RestoreOptions): Promise<RestoredFailure> {
-  const { context } = replay(options);
+  const { context } = replay({ ...options, id: lost.id });
   let reexecuted = 0;
   const start = lost.start ?? (await load());
   let before = lost.before ?? start;

@@ -1,4 +1,4 @@
-import type { Environment, Plan, Step, Unit } from "../src/index.ts";
+import type { Environment, Plan, Step, Unit, UnitStart } from "../src/index.ts";
 
 export function step(id: string, parts: Partial<Step> = {}): Step {
   return {
@@ -21,27 +21,24 @@ export function step(id: string, parts: Partial<Step> = {}): Step {
 }
 
 /** A unit with a step for each id, named after the first. */
-export function unit(ids: string | readonly string[], environment = "build"): Unit {
+export function unit(ids: string | readonly string[], from: UnitStart = { environment: "build" }): Unit {
   const steps = (typeof ids === "string" ? [ids] : ids).map((id) => step(id));
-  return { id: `unit-${steps[0]?.id}`, steps, environment };
+  return { id: `unit-${steps[0]?.id}`, steps, from, purpose: "build" };
+}
+
+/** The same units, each on the one before it. */
+export function chained(units: readonly Unit[]): readonly Unit[] {
+  return units.map((one, index) => ({ ...one, from: index === 0 ? one.from : { unit: units[index - 1]?.id ?? "" } }));
 }
 
 export function plan(units: readonly Unit[]): Plan {
-  const hello = {
-    name: "hello",
-    version: "1.0",
-    epoch: 0,
-    description: "",
-    directory: "/home/build/melange-out/hello",
-  };
   return {
-    recipe: { file: "hello.yaml", text: "package:\n  name: hello\n" },
-    package: hello,
-    packages: [hello],
-    arch: "x86_64",
+    source: { kind: "melange", file: "hello.yaml", text: "package:\n  name: hello\n", copyName: "recipe.yaml" },
+    subject: { name: "hello", version: "1.0-r0", arch: "x86_64" },
     workspace: "/home/build",
-    environments: {},
+    environments: ["build"],
     units,
+    outputs: [{ name: "hello", directory: "/home/build/melange-out/hello" }],
   };
 }
 

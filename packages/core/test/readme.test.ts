@@ -29,7 +29,7 @@ describe("README", () => {
       record: aRecord(),
       capture: { strategy: "last-good", state: "before", reexecuted: 0, exact: true },
       environment,
-      recipe: "",
+      source: { text: "", copyName: "recipe.yaml" },
       log: new Uint8Array(),
       workspace: "/home/build",
     });

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { OnEvent } from "@melange2/core";
+import type { Tell } from "@melange2/core";
 import {
   type Contributions,
   collectContributions,
@@ -19,9 +19,9 @@ export function discover(config: Interfaces.Config): Contributions {
 }
 
 /** A build goes on without what it does not use, but says what is broken. */
-export function tellProblems({ problems }: Contributions, onEvent: OnEvent): void {
+export function tellProblems({ problems }: Contributions, tell: Tell): void {
   for (const { plugin, message } of problems) {
-    onEvent({
+    tell({
       type: "notice",
       level: "warning",
       message: `the plugin ${plugin.name} cannot be used: ${message}`,

@@ -157,7 +157,7 @@ describe.for(faults)(
       expect(looked.stdout).toContain("configure");
       const again = await daemon.run(image, ["/.melange2/rerun"]);
       const record = JSON.parse((await daemon.run(image, ["cat", "/.melange2/record.json"])).stdout);
-      expect(again.code, again.stderr).toBe(record.failure.exit.code);
+      expect(again.code, again.stderr).toBe(record.failures[0].exit.code);
       if (where !== "a subpackage") expect(again.stdout + again.stderr).toMatch(says);
     });
   },

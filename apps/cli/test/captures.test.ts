@@ -1,5 +1,6 @@
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { recordedFailure } from "@melange2/core";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { program, root } from "@melange2-tooling/services";
 import { describe, expect, it, vi } from "vitest";
@@ -60,8 +61,7 @@ describe("a failing step of every kind", () => {
     expect(await tree(join(image.root, "home/build"))).toEqual(state);
     const record = JSON.parse(await image.text("/.melange2/record.json"));
     expect(record.capture).toMatchObject({ strategy: capture, reexecuted: again.length, exact: again.length === 0 });
-    const step = record.steps.find(({ id }: { id: string }) => id === record.failure.step);
-    expect(step).toMatchObject({ path: expected.path, exit: { code: 7, reason: "exit" } });
+    expect(recordedFailure(record).step).toMatchObject({ path: expected.path, exit: { code: 7, reason: "exit" } });
 
     for (const from of full ? ["last-good", "two-phase"] : [capture === "two-phase" ? "two-phase" : "last-good"])
       expect((await here.run(["debug", "rerun", `--capture=${from}`])).code).toBe(7);

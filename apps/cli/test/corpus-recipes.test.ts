@@ -89,7 +89,7 @@ describe.each(recipes)("$name, a real recipe", ({ name, makes, faults }) => {
       expect(await tree.exists(partialFile)).toBe(atFailure);
       expect(await tree.exists("/home/build/to-be-deleted")).toBe(!atFailure);
       const record = JSON.parse(await tree.text("/.melange2/record.json"));
-      expect(record.failure.exit).toEqual({ code: 7, reason: "exit" });
+      expect(record.failures[0].exit).toEqual({ code: 7, reason: "exit" });
       expect(record.capture).toMatchObject({ strategy: capture, exact: capture !== "two-phase" });
     },
   );

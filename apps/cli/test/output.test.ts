@@ -148,9 +148,10 @@ describe("progress", () => {
     const { stderr } = await here.run(build("red", ...exportTo("raw.tar"), "--progress=rawjson"));
     const events = eventsIn(stderr);
     expect(events.find(({ type }) => type === "build-started")).toMatchObject({
-      package: "red",
-      recipe: "red/red.yaml",
+      subject: { name: "red" },
+      source: { kind: "melange", file: "red/red.yaml" },
     });
+    expect(new Set(events.map(({ build }) => build)).size).toBe(1);
     const finished = events.filter(({ type }) => type === "step-finished");
     expect(finished.map(({ step, state }) => [step, state])).toEqual([
       ["main-0", expect.stringMatching(/done|cached/)],

@@ -3,19 +3,19 @@ import { type FakeOptions, failure, fakeSession, secrets, write } from "../test/
 import { chained, clock, environment, plan, step, unit } from "../test/plan-parts.ts";
 import { type BuildOptions, type BuildOutcome, replay, runPlan } from "./builder.ts";
 import { noSecrets } from "./engine.ts";
-import type { BuildEvent } from "./events.ts";
+import type { EventBody } from "./events.ts";
 import type { Unit } from "./plan.ts";
 import { recordedSteps } from "./record.ts";
 
 interface Built {
   readonly outcome: BuildOutcome;
-  readonly events: readonly BuildEvent[];
+  readonly events: readonly EventBody[];
   readonly logs: ReadonlyMap<string, string>;
   readonly calls: readonly string[];
 }
 
 async function build(units: readonly Unit[], fake: FakeOptions = {}, more: Partial<BuildOptions> = {}): Promise<Built> {
-  const events: BuildEvent[] = [];
+  const events: EventBody[] = [];
   const logs = new Map<string, string>();
   const session = fakeSession(fake);
   const outcome = await runPlan({
@@ -24,7 +24,7 @@ async function build(units: readonly Unit[], fake: FakeOptions = {}, more: Parti
     session,
     environments: { build: environment, test: environment },
     secrets: noSecrets,
-    onEvent: (event) => events.push(event),
+    tell: (event) => events.push(event),
     onLog: (of, log) => logs.set(of.id, new TextDecoder().decode(log.bytes())),
     signal: new AbortController().signal,
     now: clock(),
@@ -33,7 +33,7 @@ async function build(units: readonly Unit[], fake: FakeOptions = {}, more: Parti
   return { outcome, events, logs, calls: session.calls };
 }
 
-function told(event: BuildEvent): string {
+function told(event: EventBody): string {
   switch (event.type) {
     case "step-started":
       return `start ${event.step}${event.again ? " again" : ""}`;
@@ -245,7 +245,7 @@ describe("secrets", () => {
 
 describe("a replay", () => {
   test("marks its events, keeps its logs, and hides secrets as the build does", async () => {
-    const events: BuildEvent[] = [];
+    const events: EventBody[] = [];
     const session = fakeSession({
       run: (_unit, options) => {
         write(options, 0, "with hunter2\n", 1);
@@ -253,10 +253,9 @@ describe("a replay", () => {
       },
     });
     const again = replay({
-      id: "build-1",
       session,
       secrets: secrets({ TOKEN: "hunter2" }),
-      onEvent: (event) => events.push(event),
+      tell: (event) => events.push(event),
       signal: new AbortController().signal,
       now: clock(),
     });

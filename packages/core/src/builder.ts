@@ -1,7 +1,7 @@
 import type { CaptureContext, FailedBuild } from "./capture.ts";
 import type { EngineSession, Exit, RunResult, SecretSource, Snapshot } from "./engine.ts";
 import { MelangeError } from "./error.ts";
-import { type OnEvent, tellOf } from "./events.ts";
+import type { Tell } from "./events.ts";
 import type { Environment } from "./image.ts";
 import { ancestryOf, type Plan, type Step, type Unit } from "./plan.ts";
 import type { StepRecord, StepState, UnitRecord } from "./record.ts";
@@ -17,7 +17,7 @@ export interface BuildOptions {
   /** By the names in `plan.environments`, composed. */
   readonly environments: Readonly<Record<string, Environment>>;
   readonly secrets: SecretSource;
-  readonly onEvent: OnEvent;
+  readonly tell: Tell;
   /** Called once for each step that ran, when its unit has ended; not for one whose result was cached. */
   readonly onLog?: ((step: Step, log: StepLog) => void) | undefined;
   readonly signal: AbortSignal;
@@ -108,8 +108,7 @@ async function loadEnvironment(options: BuildOptions, name: string): Promise<Sna
       hint: "Compose one environment for each name in plan.environments.",
     });
   }
-  const teller = { tell: tellOf(options.id, options.onEvent), now: options.now };
-  return runTask(teller, { id: `load ${name}`, label: "load environment" }, () =>
+  return runTask(options, { id: `load ${name}`, label: "load environment" }, () =>
     options.session.load(environment, { signal: options.signal }),
   );
 }
@@ -144,8 +143,7 @@ interface RecorderOptions extends ReplayOptions, Pick<BuildOptions, "onLog"> {
 
 /** Runs units and tells about them: events, logs without secrets, a record of each unit. */
 function unitRecorder(options: RecorderOptions) {
-  const { session, now, again } = options;
-  const tell = tellOf(options.id, options.onEvent);
+  const { session, tell, now, again } = options;
   const needles = allNeedles(options.secrets);
 
   async function run(
@@ -242,8 +240,8 @@ export interface Replay {
   recordOf(unit: string): UnitRecord | undefined;
 }
 
-/** What it takes to run units again; `id` is the build's. */
-export type ReplayOptions = Pick<BuildOptions, "id" | "session" | "secrets" | "onEvent" | "signal" | "now">;
+/** What it takes to run units again. */
+export type ReplayOptions = Pick<BuildOptions, "session" | "secrets" | "tell" | "signal" | "now">;
 
 /** What a capture strategy may run with: the builder's own way of running, its output marked as done again. */
 export function replay(options: ReplayOptions): Replay {

@@ -5,7 +5,7 @@ import { clock, environment, step, unit } from "../test/plan-parts.ts";
 import type { CaptureStrategy, FailedBuild } from "./capture.ts";
 import { noSecrets } from "./engine.ts";
 import { MelangeError } from "./error.ts";
-import type { BuildEvent } from "./events.ts";
+import type { EventBody } from "./events.ts";
 import {
   type CaptureFailureOptions,
   captureFailure,
@@ -51,7 +51,7 @@ const receipt: Receipt = { imageId: "sha256:00", bytes: 10, location: "/tmp/debu
 async function run(fake: FakeOptions = {}, more: Partial<CaptureFailureOptions & ExportFailureOptions> = {}) {
   const images: DebugImage[] = [];
   const names: unknown[] = [];
-  const events: BuildEvent[] = [];
+  const events: EventBody[] = [];
   const session = fakeSession(fake);
   const prepared: PreparedExport = {
     destination: "/tmp/debug.tar",
@@ -65,7 +65,7 @@ async function run(fake: FakeOptions = {}, more: Partial<CaptureFailureOptions &
   };
   const common = {
     secrets: noSecrets,
-    onEvent: (event: BuildEvent) => void events.push(event),
+    tell: (event: EventBody) => void events.push(event),
     signal: new AbortController().signal,
     now: clock(),
     ...more,
@@ -129,8 +129,8 @@ describe("exportFailure", () => {
       "exported",
     ]);
     expect(events.filter((event) => event.type === "task-progress")).toEqual([
-      { type: "task-progress", build: "build-1", task: "export", done: 5 },
-      { type: "task-progress", build: "build-1", task: "export", done: 10, total: 10 },
+      { type: "task-progress", task: "export", done: 5 },
+      { type: "task-progress", task: "export", done: 10, total: 10 },
     ]);
   });
 

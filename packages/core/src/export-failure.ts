@@ -3,7 +3,6 @@ import type { Capture, CaptureStrategy, FailedBuild } from "./capture.ts";
 import { type DebugImageParts, debugImageSpec } from "./debug-image.ts";
 import type { Snapshot, StateKeeper } from "./engine.ts";
 import { MelangeError } from "./error.ts";
-import { tellOf } from "./events.ts";
 import type { PreparedExport, Receipt } from "./exporter.ts";
 import type { ImageSpec } from "./image.ts";
 import {
@@ -17,7 +16,7 @@ import {
 import { filesWithSecrets } from "./secret-search.ts";
 import { runTask } from "./task.ts";
 
-export interface CaptureFailureOptions extends Omit<ReplayOptions, "id"> {
+export interface CaptureFailureOptions extends ReplayOptions {
   readonly failed: FailedBuild;
   readonly record: FailureRecord;
   /** The failed step's output, without secrets. */
@@ -37,10 +36,9 @@ export interface CapturedFailure {
 
 /** Lets the strategy choose or make the state. Rejects with `capture` or `engine`. */
 export async function captureFailure(options: CaptureFailureOptions): Promise<CapturedFailure> {
-  const { strategy, record, now } = options;
-  const tell = tellOf(record.build.id, options.onEvent);
-  const again = replay({ ...options, id: record.build.id });
-  const captured = await runTask({ tell, now }, { id: "capture", label: `capture (${strategy.name})` }, () =>
+  const { strategy, record, tell } = options;
+  const again = replay(options);
+  const captured = await runTask(options, { id: "capture", label: `capture (${strategy.name})` }, () =>
     strategy.capture(options.failed, again.context),
   );
   const capture = captureRecord(strategy.name, captured, options.restored ?? 0);
@@ -59,7 +57,7 @@ export async function captureFailure(options: CaptureFailureOptions): Promise<Ca
 }
 
 export interface ExportFailureOptions
-  extends Pick<ReplayOptions, "secrets" | "onEvent" | "signal" | "now">,
+  extends Pick<ReplayOptions, "secrets" | "tell" | "signal" | "now">,
     Pick<DebugImageParts, "source" | "workspace" | "environment"> {
   /** What {@link captureFailure} chose. */
   readonly captured: CapturedFailure;
@@ -79,15 +77,14 @@ export interface ExportedFailure {
 
 /** Searches a captured state for secrets, composes the image and delivers it. Rejects with `secret-found`, `export` or `engine`. */
 export async function exportFailure(options: ExportFailureOptions): Promise<ExportedFailure> {
-  const { captured, states, signal, prepared, now } = options;
+  const { captured, states, signal, prepared, tell } = options;
   const { build, failures } = captured.record;
-  const tell = tellOf(build.id, options.onEvent);
   const found = await findSecrets(options, debugImageSpec({ ...options, ...captured }));
   if (found.length > 0 && !options.allowSecrets) throw secretFound(found);
   const record = found.length === 0 ? captured.record : { ...captured.record, secretsAllowed: found };
   const image = states.image(captured.snapshot, debugImageSpec({ ...options, ...captured, record }));
   const label = `export to ${prepared.destination}`;
-  const receipt = await runTask({ tell, now }, { id: "export", label }, (onProgress) =>
+  const receipt = await runTask(options, { id: "export", label }, (onProgress) =>
     prepared.export(image, { signal, failure: { build: build.id, step: failures[0].step }, onProgress }),
   );
   tell({ type: "exported", exporter: options.exporter, receipt });
@@ -96,10 +93,9 @@ export async function exportFailure(options: ExportFailureOptions): Promise<Expo
 
 /** Paths in the image that hold a secret's value, in the state's layers or in the files that explain it. */
 async function findSecrets(options: ExportFailureOptions, spec: ImageSpec): Promise<readonly string[]> {
-  const { captured, states, secrets, signal, now } = options;
+  const { captured, states, secrets, signal } = options;
   if (secrets.names.length === 0) return [];
-  const tell = tellOf(captured.record.build.id, options.onEvent);
-  return runTask({ tell, now }, { id: "search", label: "search for secrets" }, async () => [
+  return runTask(options, { id: "search", label: "search for secrets" }, async () => [
     ...(await states.search([captured.snapshot], secrets, { signal })),
     ...(await filesWithSecrets(spec.files, secrets)),
   ]);

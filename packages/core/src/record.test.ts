@@ -50,7 +50,7 @@ describe("the schema", () => {
       session,
       environments: { build: environment },
       secrets: secrets({ TOKEN: "hunter2" }),
-      onEvent: () => {},
+      tell: () => {},
       signal: new AbortController().signal,
       now: clock(),
     });

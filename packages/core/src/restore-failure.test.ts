@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type FakeOptions, failure, fakeSession } from "../test/fake-session.ts";
 import { clock, unit } from "../test/plan-parts.ts";
 import { noSecrets } from "./engine.ts";
-import type { BuildEvent } from "./events.ts";
+import type { EventBody } from "./events.ts";
 import { type LostFailure, restoreFailure, stepsToRestore } from "./restore-failure.ts";
 
 const lost: LostFailure = {
@@ -17,13 +17,13 @@ const lost: LostFailure = {
 
 async function restore(changes: Partial<LostFailure>, run: FakeOptions["run"]) {
   const session = fakeSession(run === undefined ? {} : { run });
-  const events: BuildEvent[] = [];
+  const events: EventBody[] = [];
   const restored = await restoreFailure({
     lost: { ...lost, ...changes },
     load: () => session.load({ platform: { os: "linux", architecture: "amd64" }, config: {}, layers: [] }, never),
     session,
     secrets: noSecrets,
-    onEvent: (event) => events.push(event),
+    tell: (event) => events.push(event),
     now: clock(),
     ...never,
   });

@@ -11,7 +11,7 @@ export interface LostFailure extends Pick<FailedBuild, "id" | "completed" | "fai
   readonly atFailure: FailedBuild["atFailure"] | undefined;
 }
 
-export interface RestoreOptions extends Omit<ReplayOptions, "id"> {
+export interface RestoreOptions extends ReplayOptions {
   readonly lost: LostFailure;
   /** Loads the environment that the failed unit ran in; called where that state is gone, too. */
   readonly load: () => Promise<Snapshot>;
@@ -34,7 +34,7 @@ export function stepsToRestore({ completed, before, atFailure, step }: LostFailu
  * time, the state it left then cannot be had. Rejects with `capture` when an earlier step fails.
  */
 export async function restoreFailure({ lost, load, ...options }: RestoreOptions): Promise<RestoredFailure> {
-  const { context } = replay({ ...options, id: lost.id });
+  const { context } = replay(options);
   let reexecuted = 0;
   const start = lost.start ?? (await load());
   let before = lost.before ?? start;

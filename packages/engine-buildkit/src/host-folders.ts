@@ -1,11 +1,11 @@
 import { isAbsolute } from "node:path";
-import type { EngineOptions, Unit } from "@melange2/core";
+import { cacheMountsOf, type EngineOptions, type Unit } from "@melange2/core";
 
 /** Says once of each folder of this machine that steps are to see: a daemon has a cache of its own in its place. */
 export function hostFolderNotices({ onFinding }: EngineOptions): (unit: Unit) => void {
   const told = new Set<string>();
   return (unit) => {
-    for (const { source, target } of unit.steps.flatMap(({ mounts }) => mounts)) {
+    for (const { source, target } of unit.steps.flatMap(cacheMountsOf)) {
       if (!isAbsolute(source) || told.has(source)) continue;
       told.add(source);
       onFinding?.({

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Step, Unit } from "@melange2/core";
+import { cacheMountsOf, commandOf, type Step, type Unit } from "@melange2/core";
 import { type CacheMount, exec, file, type Mount, type State, scratch } from "@melange2/llb";
 import { engineError } from "./foreign-errors.ts";
 import { places, wrapperScript } from "./wrapper-script.ts";
@@ -44,11 +44,11 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
     );
   }
   const words = unit.steps.flatMap((step) => {
-    const argv = commandOf(step);
+    const argv = wordsOf(step);
     return [String(argv.length), ...argv];
   });
   const secrets = [...new Set(unit.steps.flatMap((step) => step.secretEnv))].sort();
-  const caches = unit.steps.flatMap((step) => step.mounts).filter(firstOfTarget);
+  const caches = unit.steps.flatMap(cacheMountsOf).filter(firstOfTarget);
   const others = unit.steps.map(({ workdir, capabilities: { add, drop } }) => [
     workdir,
     [...add].sort(),
@@ -125,14 +125,15 @@ const withSecrets = `while [ "$1" != -- ]; do
   shift
 done
 unset value line
-exec /bin/sh -c "$2"`;
+shift
+exec "$@"`;
 
-/** The words that run a step's script with its environment and no other. */
-function commandOf(step: Step): readonly string[] {
+/** The words that run a step's command with its environment and no other. */
+function wordsOf(step: Step): readonly string[] {
   const variables = Object.entries(step.env).map(([name, value]) => `${name}=${value}`);
-  const shell = ["env", "-i", ...variables, "/bin/sh", "-c"];
-  if (step.secretEnv.length === 0) return [...shell, step.script];
-  return [...shell, withSecrets, "sh", ...step.secretEnv, "--", step.script];
+  const alone = ["env", "-i", ...variables];
+  if (step.secretEnv.length === 0) return [...alone, ...commandOf(step)];
+  return [...alone, "/bin/sh", "-c", withSecrets, "sh", ...step.secretEnv, "--", ...commandOf(step)];
 }
 
 /** For a mount that the user can write to: an empty folder of their own. undefined: root's is what a daemon makes by itself, in less time. */

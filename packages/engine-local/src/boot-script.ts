@@ -1,4 +1,4 @@
-import type { Mount } from "@melange2/core";
+import type { CacheMount } from "@melange2/core";
 import type { Host, Tool } from "./host.ts";
 import { mountTable } from "./mount-table.ts";
 import { type OverlayDirectories, overlayOptions } from "./overlay-options.ts";
@@ -9,7 +9,7 @@ import { shellQuote, shellWords } from "./shell-quote.ts";
 export interface RootPlan {
   readonly directories: OverlayDirectories;
   readonly network: "host" | "none";
-  readonly mounts: readonly Pick<Mount, "source" | "target">[];
+  readonly mounts: readonly Pick<CacheMount, "source" | "target">[];
   /** A directory of its own that becomes its /dev: see `makeDeviceDirectory`. */
   readonly devices: string;
   /** Name for a file, where nothing is yet, for the table of mounts. */
@@ -94,7 +94,7 @@ export function overlayText(
 }
 
 /** A mount point is looked up step by step, so that no link of the environment leads it to a place on the host. */
-function bindText(mount: string, root: string, bind: Pick<Mount, "source" | "target">): readonly string[] {
+function bindText(mount: string, root: string, bind: Pick<CacheMount, "source" | "target">): readonly string[] {
   const target = shellQuote(`./${bind.target}`);
   const leadsOut = shellQuote(`the mount point ${bind.target} leads out of the environment through a link`);
   return [

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Unit } from "@melange2/core";
+import { commandOf, type Unit } from "@melange2/core";
 import { stateVersion } from "./state-directory.ts";
 
 export interface KeyInput {
@@ -16,13 +16,13 @@ export interface KeyInput {
  */
 export function cacheKey(input: KeyInput): string {
   const steps = input.unit.steps.map((step) => [
-    step.script,
+    commandOf(step),
     Object.entries(step.env).sort(([a], [b]) => (a < b ? -1 : 1)),
     [...step.secretEnv].sort(),
     step.workdir,
     [step.user.uid, step.user.gid],
     [[...step.capabilities.add].sort(), [...step.capabilities.drop].sort()],
-    step.mounts.map(({ kind, source, target }) => [kind, source, target]),
+    step.mounts,
   ]);
   const text = JSON.stringify([stateVersion, input.parent, input.architecture, input.network, steps]);
   return createHash("sha256").update(text).digest("hex");

@@ -1,12 +1,12 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import type { Mount } from "@melange2/core";
+import type { CacheMount } from "@melange2/core";
 import type { StateDirectory } from "./state-directory.ts";
 
 /** A mount as this machine has it: a cache's name becomes its folder, which is made where it is missing. */
 export const hostMount =
   ({ caches }: StateDirectory) =>
-  ({ source, target }: Pick<Mount, "source" | "target">): Pick<Mount, "source" | "target"> => {
+  ({ source, target }: Pick<CacheMount, "source" | "target">): Pick<CacheMount, "source" | "target"> => {
     if (isAbsolute(source)) return { source, target };
     const folder = join(caches, source);
     if (mkdirSync(folder, { recursive: true }) !== undefined) {

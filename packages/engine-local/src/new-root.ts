@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Mount } from "@melange2/core";
+import type { CacheMount } from "@melange2/core";
 import type { RootPlan } from "./boot-script.ts";
 import { makeDeviceDirectory } from "./device-directory.ts";
 import { runJob } from "./jobs.ts";
@@ -19,7 +19,7 @@ export interface NewRoot {
 export async function newRoot(
   space: WorkSpace,
   from: LocalSnapshot,
-  mounts: readonly Pick<Mount, "source" | "target">[],
+  mounts: readonly Pick<CacheMount, "source" | "target">[],
   signal: AbortSignal,
 ): Promise<NewRoot> {
   const { directory, store } = space;

@@ -1,5 +1,13 @@
 import { writeFileSync } from "node:fs";
-import type { Exit, RunOptions, RunResult, Step, Unit } from "@melange2/core";
+import {
+  cacheMountsOf,
+  commandOf,
+  type Exit,
+  type RunOptions,
+  type RunResult,
+  type Step,
+  type Unit,
+} from "@melange2/core";
 import { bootText, nestedCommand, type Report, stepsText } from "./boot-script.ts";
 import { cacheKey } from "./cache-key.ts";
 import { exitOf, outOfMemoryKills, timedOut, wasInterrupted } from "./exit.ts";
@@ -32,10 +40,7 @@ export async function runUnit(
   if (known !== undefined) return { ok: true, after: snapshotAbove(from, known), cached: true };
 
   const secrets = secretValues(space, [...new Set(unit.steps.flatMap((step) => step.secretEnv))]);
-  const mounts = unit.steps
-    .flatMap((step) => step.mounts)
-    .filter(firstOfTarget)
-    .map(hostMount(space.state));
+  const mounts = unit.steps.flatMap(cacheMountsOf).filter(firstOfTarget).map(hostMount(space.state));
   const root = await newRoot(space, from, mounts, signal);
   const failure = await runSteps(space, unit, root, secrets, { ...options, signal });
 
@@ -107,7 +112,7 @@ function stepWords(space: WorkSpace, step: Step, secretNames: readonly string[],
   return insideWords(
     space.host,
     {
-      argv: ["/bin/sh", "-c", step.script],
+      argv: commandOf(step),
       env: step.env,
       secretEnv: step.secretEnv,
       user: step.user,

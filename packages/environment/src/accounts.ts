@@ -1,4 +1,5 @@
-import { type EnvironmentRequest, MelangeError, type User } from "@melange2/core";
+import { MelangeError, type User } from "@melange2/core";
+import type { EnvironmentRequest } from "./environment-request.ts";
 
 /** Texts of the account files; undefined where the base has none. */
 export interface AccountFiles {

@@ -1,17 +1,16 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { type Environment, type EnvironmentRequest, MelangeError } from "@melange2/core";
+import { type Environment, MelangeError } from "@melange2/core";
 import { buildImageConfig, flatten, type Layer, layerFromEntries, tarHeader, validateImage } from "@melange2/oci";
 import { describe, expect, test } from "vitest";
 import { amd64, plant, scratch } from "../test/scratch.ts";
 import { type ComposeOptions, composeEnvironment } from "./compose-environment.ts";
+import type { EnvironmentRequest } from "./environment-request.ts";
 import { sourceFiles } from "./source-files.ts";
 
 const plain: EnvironmentRequest = {
   packages: [],
-  repositories: [],
-  keyring: [],
   users: [],
   groups: [],
   runAs: "",

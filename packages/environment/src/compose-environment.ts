@@ -1,16 +1,10 @@
 import { isAbsolute, posix } from "node:path";
-import {
-  type Digest,
-  type Environment,
-  type EnvironmentRequest,
-  type Layer,
-  MelangeError,
-  type User,
-} from "@melange2/core";
+import { type Digest, type Environment, type Layer, MelangeError, type User } from "@melange2/core";
 import { abortable, byteString, counted, layerFromEntries, type TarInput, writeTar } from "@melange2/oci";
 import { type AccountFiles, composeAccounts, homeOf, resolveUser } from "./accounts.ts";
 import { accountPaths, type BaseFacts, baseFacts } from "./base-facts.ts";
 import { openCache } from "./cache.ts";
+import type { EnvironmentRequest } from "./environment-request.ts";
 import { layerDraft } from "./layer-draft.ts";
 import { type MissingPackages, missingPackages } from "./missing-packages.ts";
 import { translated } from "./oci-error.ts";

@@ -1,6 +1,7 @@
 // For users: a base, and what a recipe puts on it.
 export type { ComposedEnvironment, ComposeOptions } from "./compose-environment.ts";
 export { composedLayers, composeEnvironment } from "./compose-environment.ts";
+export type { EnvironmentRequest } from "./environment-request.ts";
 export type { Installed } from "./installed-packages.ts";
 export type { MissingPackages } from "./missing-packages.ts";
 export type { Base, OpenBaseOptions } from "./open-base.ts";

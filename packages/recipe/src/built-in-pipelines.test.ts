@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { canRunSteps, noSteps, runPlan, runStep, shells } from "../test/run-steps.ts";
+import { canRunSteps, noSteps, runBuild, runStep, shells } from "../test/run-steps.ts";
 import { compileRecipe } from "./compile-recipe.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(workspace, { recursive: true, force: true }));
 
-async function planOf(steps: string, subpackages = "") {
+async function builtOf(steps: string, subpackages = "") {
   const text = `package: {name: demo, version: "1.0", epoch: 0}\npipeline: ${steps}\n${subpackages}`;
   const result = await compileRecipe({
     file: "r.yaml",
@@ -32,7 +32,7 @@ async function planOf(steps: string, subpackages = "") {
     pipelines: pipelineDirectories([]),
   });
   if (result.kind !== "compiled") throw new Error(result.reason);
-  return result.plan;
+  return result;
 }
 
 function write(path: string, content = "x"): void {
@@ -73,7 +73,7 @@ describe.each(names)("%s", (name) => {
     );
     const arguments_ = Object.fromEntries(required.map((key) => [key, needed[key] ?? "word"]));
     const subpackages = [{ name: "demo-bin", pipeline: [{ uses: name, with: arguments_ }] }];
-    const plan = await planOf("[]", `subpackages: ${JSON.stringify(subpackages)}`);
+    const { plan } = await builtOf("[]", `subpackages: ${JSON.stringify(subpackages)}`);
     expect(plan.units.length).toBeGreaterThan(0);
     for (const { steps } of plan.units) {
       for (const shell of shells) {
@@ -99,7 +99,7 @@ describe.each(shells)("run by %s", (shell) => {
     // The cache directory lies in the workspace here.
     const local = (script: string) => script.replaceAll("/var/cache/melange", "/home/build/cache");
     const fetch = async (sum: string) => {
-      const step = (await planOf(uses(sum))).units[0]?.steps[0];
+      const step = (await builtOf(uses(sum))).plan.units[0]?.steps[0];
       if (!step) throw new Error("no step");
       return runStep({ ...step, script: local(step.script) }, workspace, shell);
     };
@@ -120,19 +120,19 @@ describe.each(shells)("run by %s", (shell) => {
     write("1.patch", change("one", "two"));
     write("patches/2.patch", change("two", "three"));
     write("series", "# comment\n\npatches/2.patch -p1\n");
-    runPlan(
-      await planOf("[{uses: patch, with: {patches: 1.patch}}, {uses: patch, with: {series: series}}]"),
+    runBuild(
+      await builtOf("[{uses: patch, with: {patches: 1.patch}}, {uses: patch, with: {series: series}}]"),
       workspace,
       shell,
     );
     expect(read("f")).toBe("three\n");
 
     for (const patches of ["/etc/passwd", "../../etc/passwd", "missing.patch"]) {
-      const step = (await planOf(`[{uses: patch, with: {patches: ${patches}}}]`)).units[0]?.steps[0];
+      const step = (await builtOf(`[{uses: patch, with: {patches: ${patches}}}]`)).plan.units[0]?.steps[0];
       expect(step && runStep(step, workspace, shell), patches).not.toMatch(/exit 0$/);
     }
     symlinkSync("/etc/passwd", join(workspace, "link.patch"));
-    const step = (await planOf("[{uses: patch, with: {patches: link.patch}}]")).units[0]?.steps[0];
+    const step = (await builtOf("[{uses: patch, with: {patches: link.patch}}]")).plan.units[0]?.steps[0];
     expect(step && runStep(step, workspace, shell)).toContain("link.patch is not in /home/build");
   });
 
@@ -154,7 +154,7 @@ describe.each(shells)("run by %s", (shell) => {
     }
     symlinkSync("libx.so.1.2", join(workspace, `${out}usr/lib/libx.so`));
     symlinkSync("libx.so.1.2", join(workspace, `${out}usr/lib/libx.so.1`));
-    const plan = await planOf(
+    const built = await builtOf(
       "[]",
       `subpackages:
   - {name: demo-static, pipeline: [{uses: split/static}]}
@@ -164,7 +164,7 @@ describe.each(shells)("run by %s", (shell) => {
   - {name: demo-bin, pipeline: [{uses: split/bin}]}
 `,
     );
-    runPlan(plan, workspace, shell);
+    runBuild(built, workspace, shell);
     const only = (name: string) =>
       files(`melange-out/${name}`).filter((path) => /\.|tool|config/.test(path.split("/").at(-1) ?? ""));
     expect(only("demo-static")).toEqual(["usr/lib/libx.a"]);
@@ -186,14 +186,14 @@ describe.each(shells)("run by %s", (shell) => {
   test("split pipelines merge into what a subpackage has, and refuse the main package", async () => {
     write("melange-out/demo/usr/share/man/man1/new.1");
     write("melange-out/demo-doc/usr/share/man/man1/kept.1");
-    runPlan(
-      await planOf("[]", "subpackages: [{name: demo-doc, pipeline: [{uses: split/manpages}]}]"),
+    runBuild(
+      await builtOf("[]", "subpackages: [{name: demo-doc, pipeline: [{uses: split/manpages}]}]"),
       workspace,
       shell,
     );
     expect(files("melange-out/demo-doc/usr/share/man/man1")).toEqual(["kept.1", "new.1"]);
     expect(existsSync(join(workspace, "melange-out/demo/usr/share/man"))).toBe(false);
-    const step = (await planOf("[{uses: split/manpages}]")).units[0]?.steps[0];
+    const step = (await builtOf("[{uses: split/manpages}]")).plan.units[0]?.steps[0];
     expect(step && runStep(step, workspace, shell)).toContain("use it in a subpackage");
   });
 
@@ -205,7 +205,7 @@ describe.each(shells)("run by %s", (shell) => {
     const program = join(workspace, "melange-out/demo/usr/bin/program");
     execFileSync("gcc", ["-g", "-o", program, join(workspace, "main.c")]);
     chmodSync(program, 0o755);
-    runPlan(await planOf("[]", "subpackages: [{name: demo-dbg, pipeline: [{uses: split/debug}]}]"), workspace, shell);
+    runBuild(await builtOf("[]", "subpackages: [{name: demo-dbg, pipeline: [{uses: split/debug}]}]"), workspace, shell);
     const sections = (path: string) => execFileSync("readelf", ["-S", "-W", path], { encoding: "utf8" });
     expect(sections(program)).toContain(".gnu_debuglink");
     expect(sections(program)).not.toContain(".debug_info");
@@ -243,7 +243,8 @@ describe.each(shells)("run by %s", (shell) => {
 
     const checkout = async (input: Record<string, string>, destination: string) => {
       const arguments_ = { repository: "file:///home/build/origin", destination, "max-retries": "0", ...input };
-      const step = (await planOf(JSON.stringify([{ uses: "git-checkout", with: arguments_ }]))).units[0]?.steps[0];
+      const step = (await builtOf(JSON.stringify([{ uses: "git-checkout", with: arguments_ }]))).plan.units[0]
+        ?.steps[0];
       return step ? runStep(step, workspace, shell) : "";
     };
     expect(await checkout({ tag: "v1", "expected-commit": first }, ".")).toMatch(/exit 0$/);

@@ -1,4 +1,4 @@
-import type { Mount, StringMap } from "@melange2/core";
+import type { CacheMount, StringMap } from "@melange2/core";
 import type { EnvironmentAdditions } from "./environment-request.ts";
 import type { PipelineSource } from "./pipeline-definitions.ts";
 
@@ -27,7 +27,7 @@ export interface CompileOptions {
   /** A directory of the host, absolute, that steps see at /var/cache/melange. */
   readonly cacheDirectory?: string;
   /** Caches that the engine keeps, by their names, and where steps see them. */
-  readonly caches?: readonly Omit<Mount, "kind">[];
+  readonly caches?: readonly Omit<CacheMount, "kind">[];
   /** Seconds that one step may take. The recipe's own timeout holds where it is shorter. */
   readonly stepTimeout?: number;
   /** Steps show each command before they run it. */

@@ -65,7 +65,7 @@ pipeline:
   });
 
   test("are flat, with the content of used pipelines in place", async () => {
-    const { plan } = await compile(
+    const { plan, environments } = await compile(
       `${head}pipeline:
   - name: first
     runs: echo \${{package.full-version}}
@@ -81,9 +81,9 @@ subpackages:
 `,
       { pipelines: nested },
     );
-    const steps = plan.units.map(({ id, steps: [step], environment }) => {
+    const steps = plan.units.map(({ id, steps: [step], from }, index) => {
       expect(step?.id).toBe(id);
-      expect(environment).toBe("build");
+      expect(from).toEqual(index === 0 ? { environment: "build" } : { unit: plan.units[index - 1]?.id });
       return [id, step?.path, step?.label, step?.location.line, step?.package, step?.fragment];
     });
     expect(steps).toEqual([
@@ -102,8 +102,8 @@ subpackages:
         "echo inner hi!",
       ],
     ]);
-    expect(plan.environments.build?.packages).toEqual(["one", "two-demo!", "one", "two-hi!"]);
-    expect(plan.environments.build?.directories).toEqual(["/home/build/melange-out/demo"]);
+    expect(environments.build?.packages).toEqual(["one", "two-demo!", "one", "two-hi!"]);
+    expect(environments.build?.directories).toEqual(["/home/build/melange-out/demo"]);
   });
 
   test("of a subpackage find its directory made by the first of them", async () => {
@@ -114,7 +114,7 @@ subpackages:
   });
 
   test("carry user, capabilities, secrets, cache, timeout", async () => {
-    const { plan } = await compile(
+    const { plan, environments } = await compile(
       `${head}  timeout: 1h
 environment:
   accounts:
@@ -132,7 +132,7 @@ pipeline: [{runs: "true"}]
       mounts: [{ kind: "cache", source: "/cache", target: "/var/cache/melange" }],
       timeout: 3600,
     });
-    expect(plan.environments.build?.users).toEqual([
+    expect(environments.build?.users).toEqual([
       { name: "builder", uid: 500, gid: 500, shell: "/bin/sh", home: "/home/builder" },
       { name: "build", uid: 1000, gid: 1000, shell: "/bin/sh", home: "/home/build" },
     ]);
@@ -154,14 +154,14 @@ test: {environment: {environment: {TOKEN: test}}, pipeline: [{runs: "true"}]}
   });
 
   test("that a condition switches off are not there, nor are their needs; a step without a script is none", async () => {
-    const { plan } = await compile(`${head}pipeline:
+    const { plan, environments } = await compile(`${head}pipeline:
   - if: \${{build.arch}} == 'aarch64'
     needs: {packages: [off]}
     pipeline: [{runs: never}]
   - pipeline: [{runs: ""}, {runs: "# nothing"}]
 `);
     expect(plan.units.map(({ id }) => id)).toEqual(["main-1.1"]);
-    expect(plan.environments.build?.packages).toEqual([]);
+    expect(environments.build?.packages).toEqual([]);
   });
 
   test("have unique ids, however subpackages are called", async () => {
@@ -177,7 +177,7 @@ test: {environment: {environment: {TOKEN: test}}, pipeline: [{runs: "true"}]}
 });
 
 test("tests are units of all their steps, in environments of their own", async () => {
-  const { tests } = await compile(`${head}environment: {environment: {A: main, B: main}}
+  const { tests, environments } = await compile(`${head}environment: {environment: {A: main, B: main}}
 test:
   environment: {contents: {packages: [z, a]}, environment: {B: test}}
   pipeline: [{runs: one}, {runs: two, needs: {packages: [n]}}]
@@ -186,12 +186,12 @@ subpackages:
   - {name: demo-y, test: {environment: {contents: {packages: [q]}}}}
 `);
   expect(
-    tests.units.map(({ id, environment, steps }) => [id, environment, steps.map((step) => step.fragment)]),
+    tests.units.map(({ id, from, purpose, steps }) => [id, from, purpose, steps.map((step) => step.fragment)]),
   ).toEqual([
-    ["test", "test:demo", ["one", "two"]],
-    ["subtest.demo-x", "test:demo-x", ["sub"]],
+    ["test", { environment: "test:demo" }, "test", ["one", "two"]],
+    ["subtest.demo-x", { environment: "test:demo-x" }, "test", ["sub"]],
   ]);
-  expect(tests.environments["test:demo"]?.packages).toEqual(["a", "demo", "n", "z"]);
+  expect(environments["test:demo"]?.packages).toEqual(["a", "demo", "n", "z"]);
   expect(tests.units[0]?.steps[0]?.env).toMatchObject({ A: "main", B: "test", HOME: "/home/build" });
   expect(tests.units[0]?.steps[0]?.env).not.toHaveProperty("SOURCE_DATE_EPOCH");
 });
@@ -203,7 +203,7 @@ test("a recipe for another architecture is skipped with a reason", async () => {
 });
 
 test("ranges repeat subpackages in the byte order of their keys", async () => {
-  const { plan, recipe } = await compile(`${head}data:
+  const { recipe, packages } = await compile(`${head}data:
   - name: d
     items: {b: two, "10": ten, "9": nine, B: upper, "": none}
 subpackages:
@@ -211,7 +211,7 @@ subpackages:
     name: demo-\${{range.value}}
     description: key \${{range.key}}
 `);
-  expect(plan.packages.map(({ name }) => name)).toEqual([
+  expect(packages.map(({ name }) => name)).toEqual([
     "demo",
     "demo-none",
     "demo-ten",
@@ -228,9 +228,9 @@ options: {o: {vars: {v: option}, environment: {contents: {packages: {add: [new],
 environment: {contents: {packages: [old, kept]}}
 pipeline: [{runs: "\${{vars.v}} \${{ vars.v }} \${{options.o.enabled}}"}]
 `;
-  const { plan } = await compile(text, { buildOptions: ["o"] });
+  const { plan, environments } = await compile(text, { buildOptions: ["o"] });
   expect(plan.units[0]?.steps[0]?.fragment).toBe("file option true");
-  expect(plan.environments.build?.packages).toEqual(["kept", "new"]);
+  expect(environments.build?.packages).toEqual(["kept", "new"]);
   expect((await compile(text)).plan.units[0]?.steps[0]?.fragment).toBe("file file false");
   expect((await compile(text, { variables: { v: "given" } })).plan.units[0]?.steps[0]?.fragment).toBe(
     "given given false",
@@ -238,11 +238,11 @@ pipeline: [{runs: "\${{vars.v}} \${{ vars.v }} \${{options.o.enabled}}"}]
 });
 
 test("the condition of a subpackage knows no architecture, as in melange, and that is said", async () => {
-  const { plan, warnings } = await compile(`${head}subpackages:
+  const { warnings, packages } = await compile(`${head}subpackages:
   - {name: demo-x, if: "\${{build.arch}} == 'x86_64'"}
   - {name: demo-y, if: "'\${{package.name}}' == 'demo'"}
 `);
-  expect(plan.packages.map(({ name }) => name)).toEqual(["demo", "demo-y"]);
+  expect(packages.map(({ name }) => name)).toEqual(["demo", "demo-y"]);
   expect(warnings.map(({ message }) => message)).toEqual([
     `\${{build.arch}} is empty in the condition of a subpackage, as in melange`,
   ]);

@@ -1,8 +1,9 @@
 import type { Plan, Problem } from "@melange2/core";
 import type { CompileOptions } from "./compile-options.ts";
 import { type Plain, plain } from "./plain.ts";
+import type { EnvironmentRequest, PlannedPackage } from "./planned.ts";
 import { prepareRecipe, throwProblems } from "./prepare-recipe.ts";
-import { buildPlan, testPlan } from "./recipe-plans.ts";
+import { buildPlan, plannedPackages, testPlan } from "./recipe-plans.ts";
 import type { RecipeSource } from "./schema.ts";
 import { collectProblems } from "./source.ts";
 
@@ -17,6 +18,10 @@ export type CompiledRecipe =
       readonly plan: Plan;
       /** Tests them: a unit and an environment `test:NAME` for each package with a test. */
       readonly tests: Plan;
+      /** What the environments of both plans are to hold, by name. */
+      readonly environments: Readonly<Record<string, EnvironmentRequest>>;
+      /** The main package first, then subpackages in order. */
+      readonly packages: readonly PlannedPackage[];
       readonly warnings: readonly Problem[];
     }
   | {
@@ -37,8 +42,16 @@ export async function compileRecipe(options: CompileOptions): Promise<CompiledRe
   const { warnings } = problems;
   if ("skipped" in pipelines) return { kind: "skipped", recipe: plain(recipe), reason: pipelines.skipped, warnings };
   const setting = { file, arch, options, recipe, pipelines, problems };
-  const plan = buildPlan(setting);
+  const build = buildPlan(setting);
   const tests = testPlan(setting);
   throwProblems(file, problems);
-  return { kind: "compiled", recipe: plain(recipe), plan, tests, warnings };
+  return {
+    kind: "compiled",
+    recipe: plain(recipe),
+    plan: build.plan,
+    tests: tests.plan,
+    environments: { ...build.environments, ...tests.environments },
+    packages: plannedPackages(setting),
+    warnings,
+  };
 }

@@ -45,7 +45,7 @@ test("every recorded condition of a step has melange's value", async ({ skip }) 
     const value =
       outcome === "error"
         ? outcome
-        : outcome.kind === "compiled" && outcome.plan.environments.build?.packages.includes("taken");
+        : outcome.kind === "compiled" && outcome.environments.build?.packages.includes("taken");
     expect(value, condition).toBe(result);
   }
 });

@@ -88,7 +88,7 @@ async function compiled(folder: string, file: string, arch: string, expected: Ex
   const { recipe, pipelines } = prepared;
   if ("skipped" in pipelines) return "skipped";
   const setting = { ...prepared, pipelines, options, problems };
-  const plan = buildPlan(setting);
+  const build = buildPlan(setting);
   const tests = testPlan(setting);
   expect(problems.errors, file).toEqual([]);
 
@@ -110,7 +110,7 @@ async function compiled(folder: string, file: string, arch: string, expected: Ex
   const { name, version, epoch, dependencies } = recipe.package;
   return {
     package: [name.value, version.value, epoch],
-    packages: plan.environments.build?.packages,
+    packages: build.environments.build?.packages,
     environment: environmentVariables({}, recipe.environment),
     main: part(name.value, dependencies, pipelines.main, pipelines.mainTest, expected),
     subpackages: pipelines.subpackages.map(({ source, steps, test: testSteps }, index) => [

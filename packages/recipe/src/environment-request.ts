@@ -1,6 +1,7 @@
-import type { EnvironmentRequest, StringMap, User } from "@melange2/core";
+import type { StringMap, User } from "@melange2/core";
 import { sortedSet } from "./byte-order.ts";
 import { plain } from "./plain.ts";
+import type { EnvironmentRequest } from "./planned.ts";
 import type { EnvironmentSource } from "./schema.ts";
 import type { Problems } from "./source.ts";
 

@@ -6,5 +6,6 @@ export { compileRecipe } from "./compile-recipe.ts";
 export type { EnvironmentAdditions } from "./environment-request.ts";
 export type { PipelineFile, PipelineSource } from "./pipeline-definitions.ts";
 export { pipelineDirectories } from "./pipeline-directories.ts";
+export type { EnvironmentRequest, PlannedPackage } from "./planned.ts";
 export type { ReadOptions } from "./read-recipe.ts";
 export { readRecipe } from "./read-recipe.ts";

@@ -1,4 +1,4 @@
-import type { EnvironmentRequest, Mount, Plan, PlannedPackage, Unit } from "@melange2/core";
+import type { CacheMount, Plan, Unit } from "@melange2/core";
 import { sortedSet } from "./byte-order.ts";
 import type { CompileOptions } from "./compile-options.ts";
 import { type CompiledStep, neededPackages, workspace } from "./compile-steps.ts";
@@ -12,6 +12,7 @@ import {
   stepUser,
 } from "./environment-request.ts";
 import { plain } from "./plain.ts";
+import type { EnvironmentRequest, PlannedPackage } from "./planned.ts";
 import type { RecipePipelines } from "./recipe-pipelines.ts";
 import type { RecipeSource, TestSource } from "./schema.ts";
 import type { Problems, SourceFile } from "./source.ts";
@@ -29,7 +30,13 @@ export interface PlanSetting {
 
 const buildEnvironment = "build";
 
-export function buildPlan(setting: PlanSetting): Plan {
+/** A plan, and what its environments are to hold, by name. */
+export interface RecipePlan {
+  readonly plan: Plan;
+  readonly environments: Readonly<Record<string, EnvironmentRequest>>;
+}
+
+export function buildPlan(setting: PlanSetting): RecipePlan {
   const { options, recipe, pipelines, problems } = setting;
   const name = recipe.package.name.value;
   checkEnvironment(recipe.environment, problems);
@@ -61,14 +68,14 @@ export function buildPlan(setting: PlanSetting): Plan {
         directories: [packageDirectory(source.name.value)],
       }),
     );
+  const units = unitsOf([...main, ...subpackages], buildEnvironment);
   return {
-    ...planHead(setting),
+    plan: { ...planHead(setting), environments: [buildEnvironment], units },
     environments: { [buildEnvironment]: request },
-    units: unitsOf([...main, ...subpackages], buildEnvironment),
   };
 }
 
-export function testPlan(setting: PlanSetting): Plan {
+export function testPlan(setting: PlanSetting): RecipePlan {
   const { recipe, pipelines } = setting;
   const tests = [
     { name: recipe.package.name.value, idPrefix: "test", test: recipe.test, steps: pipelines.mainTest },
@@ -87,10 +94,10 @@ export function testPlan(setting: PlanSetting): Plan {
     if (!test) continue;
     const planned = planTest(name, idPrefix, test, steps, setting);
     if (planned.unit.steps.length === 0) continue;
-    environments[planned.unit.environment] = planned.request;
+    environments[planned.unit.from.environment] = planned.request;
     units.push(planned.unit);
   }
-  return { ...planHead(setting), environments, units };
+  return { plan: { ...planHead(setting), environments: Object.keys(environments), units, outputs: [] }, environments };
 }
 
 function planTest(
@@ -99,7 +106,7 @@ function planTest(
   test: TestSource,
   compiled: readonly CompiledStep[],
   setting: PlanSetting,
-): { readonly unit: Unit; readonly request: EnvironmentRequest } {
+): { readonly unit: Unit & { from: { environment: string } }; readonly request: EnvironmentRequest } {
   const { options, recipe, problems } = setting;
   checkEnvironment(test.environment, problems);
   const packages = sortedSet([...plain(test.environment.contents.packages), ...neededPackages(compiled), name]);
@@ -117,7 +124,7 @@ function planTest(
     user: stepUser(request, test.environment, problems),
     directories: [],
   });
-  return { unit: { id: idPrefix, steps, environment: `test:${name}` }, request };
+  return { unit: { id: idPrefix, steps, from: { environment: `test:${name}` }, purpose: "test" }, request };
 }
 
 function additionsOf({ additions }: CompileOptions): EnvironmentAdditions {
@@ -131,7 +138,9 @@ function commonSetting({
   const limits = [recipe.package.timeout, options.stepTimeout ?? 0].filter((seconds) => seconds > 0);
   const directory =
     options.cacheDirectory === undefined ? [] : [{ source: options.cacheDirectory, target: "/var/cache/melange" }];
-  const mounts = [...directory, ...(options.caches ?? [])].map((mount): Mount => ({ kind: "cache", ...mount }));
+  const mounts = [...directory, ...(options.caches ?? [])].map(
+    ({ source, target }): CacheMount => ({ kind: "cache", source, target }),
+  );
   return {
     secretEnv: options.secretEnv ?? [],
     capabilities: { add: plain(recipe.capabilities.add), drop: plain(recipe.capabilities.drop) },
@@ -141,7 +150,8 @@ function commonSetting({
   };
 }
 
-function planHead({ file, arch, recipe, pipelines }: PlanSetting): Omit<Plan, "environments" | "units"> {
+/** The packages that are made here: the main package first, then the included subpackages in order. */
+export function plannedPackages({ recipe, pipelines }: PlanSetting): readonly PlannedPackage[] {
   const { name, version, epoch, description } = recipe.package;
   const planned = (packageName: string, text: string): PlannedPackage => ({
     name: packageName,
@@ -150,15 +160,20 @@ function planHead({ file, arch, recipe, pipelines }: PlanSetting): Omit<Plan, "e
     description: text,
     directory: packageDirectory(packageName),
   });
-  const main = planned(name.value, description.value);
-  const subpackages = pipelines.subpackages
-    .filter(({ included }) => included)
-    .map(({ source }) => planned(source.name.value, source.description.value));
+  const subpackages = pipelines.subpackages.filter(({ included }) => included);
+  return [
+    planned(name.value, description.value),
+    ...subpackages.map(({ source }) => planned(source.name.value, source.description.value)),
+  ];
+}
+
+function planHead(setting: PlanSetting): Omit<Plan, "environments" | "units"> {
+  const { file, arch, recipe } = setting;
+  const { name, version, epoch } = recipe.package;
   return {
-    recipe: { file: file.name, text: file.text },
-    package: main,
-    packages: [main, ...subpackages],
-    arch,
+    source: { kind: "melange", file: file.name, text: file.text, copyName: "recipe.yaml" },
+    subject: { name: name.value, version: `${version.value}-r${epoch}`, arch },
     workspace,
+    outputs: plannedPackages(setting).map((one) => ({ name: one.name, directory: one.directory })),
   };
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { oracles } from "../test/corpus-folder.ts";
-import { canRunSteps, noSteps, runPlan, shells } from "../test/run-steps.ts";
+import { canRunSteps, noSteps, runBuild, shells } from "../test/run-steps.ts";
 import { compileRecipe } from "./compile-recipe.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
@@ -80,7 +80,7 @@ async function build(folder: string, workspace: string, shell: string): Promise<
     sourceDateEpoch: Number(recorded.env.SOURCE_DATE_EPOCH ?? 0),
   });
   if (result.kind === "skipped") throw new Error(result.reason);
-  runPlan(result.plan, workspace, shell);
+  runBuild(result, workspace, shell);
 }
 
 function describeEntry({ name, type, sha1, linkname }: Entry): string {

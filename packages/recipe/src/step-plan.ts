@@ -49,9 +49,12 @@ function withoutSecrets(env: StringMap, names: readonly string[]): StringMap {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
 }
 
-/** The steps of a build: each alone. */
+/** The units of a build: each step alone, on the state that the step before it left. */
 export function unitsOf(steps: readonly Step[], environment: string): readonly Unit[] {
-  return steps.map((step) => ({ id: step.id, steps: [step], environment }));
+  return steps.map((step, index) => {
+    const below = steps[index - 1];
+    return { id: step.id, steps: [step], from: below ? { unit: below.id } : { environment }, purpose: "build" };
+  });
 }
 
 function runnable(steps: readonly CompiledStep[]): readonly CompiledStep[] {

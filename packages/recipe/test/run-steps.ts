@@ -2,8 +2,11 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Plan, Step } from "@melange2/core";
+import type { Step } from "@melange2/core";
 import { expect } from "vitest";
+import type { CompiledRecipe } from "../src/index.ts";
+
+type Built = Pick<Extract<CompiledRecipe, { kind: "compiled" }>, "plan" | "environments">;
 
 /** Makes a private /home with the folder $0 at /home/build and runs the script $2 there with the shell $1. */
 const inWorkspace = `mount -t tmpfs none /home && mkdir /home/build && mount --rbind "$0" /home/build && cd /home/build && exec $1 -c "$2"`;
@@ -29,10 +32,10 @@ export function runStep(step: Step, workspace: string, shell: string): string {
   return `${ended.stdout}${ended.stderr}\nexit ${ended.status}`;
 }
 
-/** Runs all the steps of a plan; each must succeed. */
-export function runPlan(plan: Plan, workspace: string, shell: string): void {
-  for (const { directories } of Object.values(plan.environments)) {
-    for (const directory of directories) {
+/** Runs all the steps that build a recipe's packages; each must succeed. */
+export function runBuild({ plan, environments }: Built, workspace: string, shell: string): void {
+  for (const name of plan.environments) {
+    for (const directory of environments[name]?.directories ?? []) {
       mkdirSync(join(workspace, directory.slice(plan.workspace.length)), { recursive: true });
     }
   }

@@ -15,10 +15,10 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 function failure(id: string, ended = "2026-01-03T00:00:00.000Z"): KeptFailure {
   const record = {
     format: "melange2-failure-record",
-    version: 1,
+    version: 2,
     build: { id, started: "", ended },
-    failure: { step: "main-0", exit: { code: 1, reason: "exit" }, message: "exit status 1" },
-    steps: [],
+    failures: [{ unit: "main-0", step: "main-0", exit: { code: 1, reason: "exit" }, message: "exit status 1" }],
+    units: [],
   } as unknown as FailureRecord;
   const states = {
     engine: "local",
@@ -82,9 +82,23 @@ it("notes exports and names folders that it cannot read", async () => {
   await writeFile(join(directory, "20260102-000000-bbbbbb", "record.json"), "{");
   const { failures, unreadable } = await store.list();
   expect(failures).toHaveLength(1);
-  expect(unreadable).toEqual(["20260102-000000-bbbbbb"]);
+  expect(unreadable).toEqual([{ id: "20260102-000000-bbbbbb", why: "its files are incomplete" }]);
   await store.remove("20260102-000000-bbbbbb");
   expect((await store.list()).unreadable).toEqual([]);
+});
+
+it("lists a build that another version kept as that, and says so to whoever asks for it", async () => {
+  const store = failureStore(directory);
+  const id = "20260101-000000-aaaaaa";
+  const kept = failure(id);
+  await store.save({ ...kept, record: { ...kept.record, version: 1 } as unknown as FailureRecord }, new Map());
+  const { failures, unreadable } = await store.list();
+  expect(failures).toEqual([]);
+  expect(unreadable).toEqual([{ id, why: "another version of melange2 kept it, with a record of version 1" }]);
+  await expect(store.read(id)).rejects.toMatchObject({
+    message: `build ${id} cannot be read: another version of melange2 kept it, with a record of version 1`,
+    hint: `Remove it: melange2 debug prune ${id}`,
+  });
 });
 
 it("makes ids that sort by time", () => {

@@ -6,9 +6,9 @@ import {
   type Environment,
   type ExportRecord,
   type FailureRecord,
-  isMelangeError,
   MelangeError,
   type Plan,
+  recordVersion,
   type StateRef,
 } from "@melange2/core";
 
@@ -49,11 +49,18 @@ export interface StoredFailure extends KeptFailure {
   log(step: string): Promise<Uint8Array>;
 }
 
+/** A kept build that this version cannot read. */
+export interface UnreadableFailure {
+  readonly id: string;
+  /** In a few words, without a full stop. */
+  readonly why: string;
+}
+
 export interface FailureStore {
   /** All or nothing; `logs` by step id. */
   save(failure: KeptFailure, logs: ReadonlyMap<string, Uint8Array>): Promise<void>;
   /** The last to end first, whenever they began. A folder that cannot be read is left out and named in `unreadable`. */
-  list(): Promise<{ readonly failures: readonly StoredFailure[]; readonly unreadable: readonly string[] }>;
+  list(): Promise<{ readonly failures: readonly StoredFailure[]; readonly unreadable: readonly UnreadableFailure[] }>;
   /** By id or an unambiguous beginning of it; undefined: the last to end. Rejects with code `not-found` or `usage`. */
   read(id: string | undefined): Promise<StoredFailure>;
   /** Where running it again has given it other states. */
@@ -77,15 +84,16 @@ export function failureStore(directory: string): FailureStore {
       .reverse();
   }
 
-  async function load(id: string): Promise<StoredFailure> {
-    const [record, plan, states] = await Promise.all([
+  async function load(id: string): Promise<StoredFailure | UnreadableFailure> {
+    const files = await Promise.all([
       readJson<FailureRecord>(join(folder(id), "record.json")),
       readJson<Plan>(join(folder(id), "plan.json")),
       readJson<KeptStates>(join(folder(id), "states.json")),
-    ]);
-    if (record.format !== "melange2-failure-record" || record.version !== 1) {
-      throw unreadable(id, "its record has a format that this version does not know");
-    }
+    ]).catch(() => undefined);
+    if (files === undefined) return { id, why: "its files are incomplete" };
+    const [record, plan, states] = files;
+    const strange = strangeness(record);
+    if (strange !== undefined) return { id, why: strange };
     const exports = await readExports(join(folder(id), "exports.jsonl"));
     return {
       id,
@@ -122,13 +130,11 @@ export function failureStore(directory: string): FailureStore {
 
   async function list() {
     const failures: StoredFailure[] = [];
-    const broken: string[] = [];
+    const broken: UnreadableFailure[] = [];
     for (const id of await ids()) {
-      try {
-        failures.push(await load(id));
-      } catch {
-        broken.push(id);
-      }
+      const loaded = await load(id);
+      if ("why" in loaded) broken.push(loaded);
+      else failures.push(loaded);
     }
     // Those that ended in the same millisecond stay in the order of their ids.
     failures.sort((a, b) => Date.parse(b.record.build.ended) - Date.parse(a.record.build.ended));
@@ -137,7 +143,7 @@ export function failureStore(directory: string): FailureStore {
 
   async function latest(): Promise<readonly string[]> {
     const { failures, unreadable: broken } = await list();
-    return [...failures.map(({ id }) => id), ...broken].slice(0, 1);
+    return [...failures, ...broken].map(({ id }) => id).slice(0, 1);
   }
 
   return {
@@ -153,11 +159,9 @@ export function failureStore(directory: string): FailureStore {
           hint: `Say more of it: ${matching.slice(0, 5).join(", ")}`,
         });
       }
-      try {
-        return await load(id);
-      } catch (error) {
-        throw isMelangeError(error) ? error : unreadable(id, "its files are incomplete", error);
-      }
+      const loaded = await load(id);
+      if ("why" in loaded) throw unreadable(loaded);
+      return loaded;
     },
     async replaceStates(id, states) {
       const temporary = join(folder(id), `.states-${randomBytes(4).toString("hex")}`);
@@ -210,9 +214,15 @@ function notFound(wanted: string | undefined, [latest]: readonly string[]): Mela
   });
 }
 
-function unreadable(id: string, why: string, cause?: unknown): MelangeError {
+/** Why a record is none that this version reads; undefined: it is one. */
+function strangeness({ format, version }: FailureRecord): string | undefined {
+  if (format !== "melange2-failure-record") return "its record is no failure record";
+  if (version === recordVersion) return undefined;
+  return `another version of melange2 kept it, with a record of version ${version}`;
+}
+
+function unreadable({ id, why }: UnreadableFailure): MelangeError {
   return new MelangeError("not-found", `build ${id} cannot be read: ${why}`, {
     hint: `Remove it: melange2 debug prune ${id}`,
-    cause,
   });
 }

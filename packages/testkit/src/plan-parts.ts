@@ -23,5 +23,5 @@ export function testStep(id: string, script: string, changes: Partial<Step> = {}
 
 /** A unit of steps; its ID is its first step's. */
 export function testUnit(...steps: readonly [Step, ...Step[]]): Unit {
-  return { id: steps[0].id, steps, environment: "build" };
+  return { id: steps[0].id, steps, from: { environment: "build" }, purpose: "build" };
 }

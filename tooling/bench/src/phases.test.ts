@@ -1,20 +1,20 @@
-import type { BuildEvent } from "@melange2/core";
+import type { EventBody } from "@melange2/core";
 import { expect, test } from "vitest";
 import { phases } from "./phases.ts";
 
 test("phases cover everything from the start to the end, each once", () => {
   const time = new Date(0).toISOString();
-  const events: readonly (readonly [number, BuildEvent])[] = [
-    [100, { type: "task-started", task: "open base", time }],
+  const events: readonly (readonly [number, EventBody])[] = [
+    [100, { type: "task-started", task: "open base", label: "open base", time }],
     [130, { type: "task-finished", task: "open base", duration: 30 }],
     [150, { type: "step-started", step: "main-0", time, again: false }],
     [160, { type: "step-output", step: "main-0", stream: "stdout", text: "x" }],
     [170, { type: "step-finished", step: "main-0", state: "failed", duration: 20, again: false }],
-    [200, { type: "task-started", task: "export to /tmp/x.tar", time }],
+    [200, { type: "task-started", task: "export", label: "export to /tmp/x.tar", time }],
   ];
   expect(
     phases(
-      events.map(([at, event]) => ({ at, event })),
+      events.map(([at, body]) => ({ at, event: { ...body, build: "b" } })),
       260,
     ),
   ).toEqual([

@@ -32,7 +32,7 @@ export function phases(seen: readonly Seen[], end: number): readonly Phase[] {
 function phaseAfter(event: BuildEvent): string | undefined {
   switch (event.type) {
     case "task-started":
-      return event.task.replace(/^export to .*/, "export");
+      return event.task;
     case "task-finished":
       return afterTask[event.task];
     case "build-started":
@@ -50,6 +50,6 @@ function phaseAfter(event: BuildEvent): string | undefined {
 
 const afterTask: Readonly<Record<string, string>> = {
   "open base": "prepare the workspace",
-  "compose environment": "check and open the engine",
-  "load environment": "before the first step",
+  "compose build": "check and open the engine",
+  "load build": "before the first step",
 };

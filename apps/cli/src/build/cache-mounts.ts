@@ -1,8 +1,8 @@
 import { posix } from "node:path";
-import { MelangeError, type Mount } from "@melange2/core";
+import { type CacheMount, MelangeError } from "@melange2/core";
 
 /** What `--cache-mount NAME:PATH` says, each. Throws code `usage`. */
-export function cacheMounts(given: readonly string[]): readonly Omit<Mount, "kind">[] {
+export function cacheMounts(given: readonly string[]): readonly Omit<CacheMount, "kind">[] {
   const mounts = given.map(parse);
   const twice = mounts.find(({ target }, index) => mounts.findIndex((other) => other.target === target) < index);
   if (twice) throw refused(`${twice.source}:${twice.target}`, `${twice.target} has a cache already`);
@@ -12,7 +12,7 @@ export function cacheMounts(given: readonly string[]): readonly Omit<Mount, "kin
 /** A mount there would hide what every step needs. */
 const reserved = /^\/(?:(?:dev|proc|sys)(?:\/.*)?|\.melange2(?:\/.*)?)?$/;
 
-function parse(text: string): Omit<Mount, "kind"> {
+function parse(text: string): Omit<CacheMount, "kind"> {
   const [, source = "", path = ""] = /^([A-Za-z0-9][A-Za-z0-9._-]*):(\/.*)$/s.exec(text) ?? [];
   if (source === "") throw refused(text, "it has to be NAME:PATH");
   const target = posix.join("/", path).replace(/(?<=.)\/$/, "");

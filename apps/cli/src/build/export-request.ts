@@ -4,9 +4,10 @@ import {
   exportContext,
   isMelangeError,
   MelangeError,
-  type OnEvent,
   type OptionSchema,
   type PreparedExport,
+  type Subject,
+  type Tell,
 } from "@melange2/core";
 import {
   type Contribution,
@@ -44,12 +45,6 @@ export interface ReadyExport {
   readonly flags: readonly string[];
 }
 
-export interface ExportSubject {
-  readonly package: string;
-  readonly version: string;
-  readonly arch: string;
-}
-
 /**
  * Loads the exporter and the strategy, has the options checked and the destination looked at: everything that can be refused without
  * running a step. Rejects with `usage` or `plugin`.
@@ -57,8 +52,8 @@ export interface ExportSubject {
 export async function readyExport(
   contributions: Contributions,
   request: ExportRequest,
-  subject: ExportSubject,
-  { onEvent, signal }: { readonly onEvent: OnEvent; readonly signal: AbortSignal },
+  subject: Subject,
+  { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal },
 ): Promise<ReadyExport> {
   const contribution = findContribution(contributions, "exporters", request.type);
   const exporter = await loadExporter(contribution);
@@ -67,7 +62,7 @@ export async function readyExport(
   const options = readOptions(exporter, given, optionFlag);
   if (options.path === "-") refuseTakenStdout(request.json);
   const prepared = await exporter.prepare(options, contextOf(subject)).catch(refuseBroken(contribution));
-  await preflight(prepared, { strict: request.strict, onEvent, signal });
+  await preflight(prepared, { strict: request.strict, tell, signal });
   const { allowSecrets } = request;
   return {
     exporter: exporter.name,
@@ -118,9 +113,11 @@ function refuseTakenStdout(json: boolean): void {
   if (process.stdout.isTTY) throw refusal("standard output is a terminal", "Redirect it, or name a file.");
 }
 
-function contextOf(subject: ExportSubject): ExportContext {
+function contextOf({ name, version, arch }: Subject): ExportContext {
   return exportContext({
-    ...subject,
+    package: name,
+    version,
+    arch,
     cwd: process.cwd(),
     env: process.env,
     runtimes: installed(["docker", "podman"], process.env),

@@ -29,10 +29,10 @@ function failure(number: number, ended: string): KeptFailure {
   const ref = { engine: "scripted", state: String(number) };
   const record = {
     format: "melange2-failure-record",
-    version: 1,
+    version: 2,
     build: { id: idOf(number), started: "2026-01-01T12:00:00.000Z", ended },
-    package: { name: "p", version: "1", epoch: 0, arch: "x86_64" },
-  } as FailureRecord;
+    subject: { name: "p", version: "1-r0", arch: "x86_64" },
+  } as unknown as FailureRecord;
   const kept = { ...environment, base: "/base.tar", diffIds: [] };
   const states = { engine: "scripted", options: {}, start: ref, before: ref, atFailure: ref, environment: kept };
   return { record, plan: { units: [] } as unknown as Plan, states };
@@ -46,7 +46,7 @@ it("never drops the build that has just failed, whenever it began and whatever e
     await store.save(failure(number, ended), new Map());
   }
   const engine = { engine: "scripted", engineOptions: {} };
-  await dropBeyondBudget(idOf(0), { ...engine, session, store, onEvent: () => {}, signal });
+  await dropBeyondBudget(idOf(0), { ...engine, session, store, tell: () => {}, signal });
   const { failures } = await store.list();
   expect(failures.map(({ id }) => id).sort()).toEqual(numbers.filter((number) => number !== 1).map(idOf));
 });
@@ -67,9 +67,7 @@ it("leaves no state pinned where the record cannot be written", async () => {
     },
   };
   const keeping = keepFailure({
-    outcome: { failed: { start, before: start, atFailure: result.atFailure } } as Parameters<
-      typeof keepFailure
-    >[0]["outcome"],
+    failed: { id: "b", start, completed: [], failed: unit, step: 0, before: start, atFailure: result.atFailure },
     ...failure(0, "2026-01-01T12:00:01.000Z"),
     engine: "scripted",
     engineOptions: {},
@@ -78,7 +76,7 @@ it("leaves no state pinned where the record cannot be written", async () => {
     logs: new Map(),
     session,
     store,
-    onEvent: () => {},
+    tell: () => {},
     signal,
   });
   await expect(keeping).rejects.toBe(full);

@@ -1,22 +1,20 @@
 import { isDeepStrictEqual } from "node:util";
 import type {
-  BuildOutcome,
   EngineSession,
   Environment,
+  FailedStep,
   FailureRecord,
-  OnEvent,
   Plan,
   Snapshot,
   StateRef,
+  Tell,
 } from "@melange2/core";
 import { beyondBudget, defaultBudget, type FailureStore } from "@melange2/records";
 import { bytes } from "../present/quantities.ts";
 import type { EngineRequest } from "./engine-request.ts";
 
-type Failed = Extract<BuildOutcome, { status: "failed" }>;
-
 export interface KeepOptions {
-  readonly outcome: Failed;
+  readonly failed: FailedStep["failed"];
   readonly record: FailureRecord;
   readonly plan: Plan;
   readonly engine: string;
@@ -26,14 +24,13 @@ export interface KeepOptions {
   readonly logs: ReadonlyMap<string, Uint8Array>;
   readonly session: EngineSession;
   readonly store: FailureStore;
-  readonly onEvent: OnEvent;
+  readonly tell: Tell;
   readonly signal: AbortSignal;
 }
 
 /** Pins the failed build's states and writes its record; where one cannot be done, no pin stays, since nothing would name it. */
 export async function keepFailure(options: KeepOptions): Promise<void> {
-  const { outcome, session, signal } = options;
-  const { failed } = outcome;
+  const { failed, session, signal } = options;
   const pinned: StateRef[] = [];
   const pin = async (state: Snapshot): Promise<StateRef> => {
     const ref = await session.keep(state, { signal });
@@ -80,9 +77,9 @@ async function saveRecord(options: KeepOptions, states: Parameters<typeof refsOf
  */
 export async function dropBeyondBudget(
   build: string,
-  options: Pick<KeepOptions, "engine" | "engineOptions" | "session" | "store" | "onEvent" | "signal">,
+  options: Pick<KeepOptions, "engine" | "engineOptions" | "session" | "store" | "tell" | "signal">,
 ): Promise<void> {
-  const { session, store, signal, onEvent } = options;
+  const { session, store, signal, tell } = options;
   const { failures } = await store.list();
   const own = failures.filter(
     ({ states }) =>
@@ -103,18 +100,18 @@ export async function dropBeyondBudget(
     if (!failure) continue;
     for (const ref of refsOf(failure.states)) await session.drop(ref, { signal });
     await store.remove(id);
-    onEvent({
+    tell({
       type: "notice",
       level: "info",
-      message: `the kept build ${id} (${failure.record.package.name}, ${bytes(sizes.get(id) ?? 0)}) was dropped: the ${defaultBudget.builds} latest failures are kept, at most ${bytes(defaultBudget.bytes)}`,
+      message: `the kept build ${id} (${failure.record.subject.name}, ${bytes(sizes.get(id) ?? 0)}) was dropped: the ${defaultBudget.builds} latest failures are kept, at most ${bytes(defaultBudget.bytes)}`,
     });
   }
 }
 
 /** For an export that could not be noted in its record: the image is delivered, whatever became of that meanwhile. */
-export const tellNotNoted = (id: string, onEvent: KeepOptions["onEvent"]) => (error: Error) => {
+export const tellNotNoted = (id: string, tell: Tell) => (error: Error) => {
   const message = `the export is not noted with the kept build ${id}: ${error.message}`;
-  onEvent({ type: "notice", level: "warning", message, hint: "The image is where the receipt says." });
+  tell({ type: "notice", level: "warning", message, hint: "The image is where the receipt says." });
 };
 
 export function refsOf(states: {

@@ -3,8 +3,8 @@ import {
   type EngineSession,
   type Finding,
   MelangeError,
-  type OnEvent,
   type SecretSource,
+  type Tell,
 } from "@melange2/core";
 import { type Contributions, findContribution, loadEngine } from "@melange2/plugin-host";
 import type { Locations } from "../locations.ts";
@@ -18,7 +18,7 @@ export interface OpenEngineOptions {
   readonly network: boolean;
   /** Whether the state that a failing step leaves is kept. Default: true. */
   readonly capture?: boolean;
-  readonly onEvent: OnEvent;
+  readonly tell: Tell;
   readonly signal: AbortSignal;
 }
 
@@ -35,11 +35,11 @@ export async function checkedEngine(
   options: Omit<OpenEngineOptions, "secrets" | "network" | "capture">,
 ): Promise<Engine> {
   const engine = await createEngine(options);
-  const { signal, onEvent } = options;
+  const { signal, tell } = options;
   const findings = await engine.check({ signal });
   const errors = findings.filter((finding) => finding.severity === "error");
   if (errors.length > 0) throw cannotRun(engine.name, errors);
-  findings.forEach(noticeTo(onEvent));
+  findings.forEach(noticeTo(tell));
   return engine;
 }
 
@@ -49,20 +49,20 @@ export function openSession(
     secrets,
     network,
     capture = true,
-    onEvent,
+    tell,
     signal,
-  }: Pick<OpenEngineOptions, "secrets" | "network" | "capture" | "onEvent" | "signal">,
+  }: Pick<OpenEngineOptions, "secrets" | "network" | "capture" | "tell" | "signal">,
 ): Promise<EngineSession> {
-  return engine.open({ capture, secrets, network, signal, onFinding: noticeTo(onEvent) });
+  return engine.open({ capture, secrets, network, signal, onFinding: noticeTo(tell) });
 }
 
 export const openEngine = async (options: OpenEngineOptions): Promise<EngineSession> =>
   openSession(await checkedEngine(options), options);
 
 const noticeTo =
-  (onEvent: OnEvent) =>
+  (tell: Tell) =>
   ({ message, hint }: Finding): void =>
-    onEvent({ type: "notice", level: "warning", message, hint });
+    tell({ type: "notice", level: "warning", message, hint });
 
 function cannotRun(engine: string, findings: readonly Finding[]): MelangeError {
   return new MelangeError("engine", `the engine "${engine}" cannot run here`, {

@@ -22,7 +22,7 @@ export async function takeOutput(
   directory: string,
   signal: AbortSignal,
 ): Promise<readonly Output[]> {
-  const target = join(directory, plan.arch);
+  const target = join(directory, plan.subject.arch);
   const unwritten = (why: string) =>
     new MelangeError("engine", `the build's files could not be written to ${target}: ${why}`, {
       hint: "Check that there is room and that the folder may be written, or give another --out-dir.",
@@ -44,7 +44,7 @@ export async function takeOutput(
 
 async function moveInto(target: string, incoming: string, plan: Plan): Promise<readonly Output[]> {
   const outputs: Output[] = [];
-  for (const { name } of plan.packages) {
+  for (const { name } of plan.outputs) {
     const final = join(target, name);
     const old = join(incoming, `.old-${name}`);
     const fresh = join(incoming, "melange-out", name);

@@ -1,8 +1,8 @@
-import { type Finding, isMelangeError, MelangeError, type OnEvent, type PreparedExport } from "@melange2/core";
+import { type Finding, isMelangeError, MelangeError, type PreparedExport, type Tell } from "@melange2/core";
 
 export interface PreflightOptions {
   readonly strict: boolean;
-  readonly onEvent: OnEvent;
+  readonly tell: Tell;
   readonly signal: AbortSignal;
 }
 
@@ -10,10 +10,7 @@ export interface PreflightOptions {
  * Has the destination looked at before anything runs, and tells what would be in the way. Rejects with `usage` when that is to be an
  * error.
  */
-export async function preflight(
-  prepared: PreparedExport,
-  { strict, onEvent, signal }: PreflightOptions,
-): Promise<void> {
+export async function preflight(prepared: PreparedExport, { strict, tell, signal }: PreflightOptions): Promise<void> {
   const { destination } = prepared;
   const findings = await probed(prepared, signal);
   if (strict && findings.length > 0) {
@@ -22,7 +19,7 @@ export async function preflight(
       problems: findings.map(({ message, hint }) => ({ message, hint })),
     });
   }
-  for (const { message, hint } of findings) onEvent({ type: "notice", level: "warning", message, hint });
+  for (const { message, hint } of findings) tell({ type: "notice", level: "warning", message, hint });
 }
 
 /** A check that breaks says nothing about the destination, and nothing of it may be lost. */

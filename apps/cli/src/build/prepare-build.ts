@@ -2,20 +2,23 @@ import { existsSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import {
+  type CacheMount,
   type Engine,
   type Environment,
   formatLocation,
   MelangeError,
-  type Mount,
-  type OnEvent,
   type Plan,
   type Platform,
+  runTask,
+  type Subject,
+  type TaskTeller,
+  type Tell,
 } from "@melange2/core";
 import { composedLayers, composeEnvironment, type MissingPackages, type OnProgress } from "@melange2/environment";
 import { readRecipe } from "@melange2/recipe";
 import type { KeptEnvironment } from "@melange2/records";
 import { baseEnvironment } from "./base-environment.ts";
-import type { ExportSubject, ReadyExport } from "./export-request.ts";
+import type { ReadyExport } from "./export-request.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
 import type { StepVariables } from "./secrets.ts";
 import { refuseUnwritable } from "./writable-folder.ts";
@@ -27,7 +30,7 @@ export interface PrepareOptions {
   readonly sourceDirectory: string | undefined;
   readonly pipelineDirectories: readonly string[];
   readonly cacheDirectory: string | undefined;
-  readonly caches: readonly Omit<Mount, "kind">[];
+  readonly caches: readonly Omit<CacheMount, "kind">[];
   readonly stepTimeout: number | undefined;
   readonly debug: boolean;
   readonly variables: StepVariables;
@@ -36,10 +39,10 @@ export interface PrepareOptions {
   readonly keptLayers: KeptEnvironment["diffIds"];
   /** What the source directory may hold without its being source; the export of this build comes on top. */
   readonly own: Omit<OwnFiles, "architectures">;
-  readonly onEvent: OnEvent;
+  readonly tell: Tell;
   readonly signal: AbortSignal;
   /** Refuses, before a base is opened, what can be refused by then. */
-  readonly beforeEnvironment: (subject: ExportSubject) => Promise<ReadyBuild>;
+  readonly beforeEnvironment: (subject: Subject) => Promise<ReadyBuild>;
 }
 
 export interface ReadyBuild {
@@ -59,7 +62,8 @@ const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> 
 
 /** From flags to something that can run; `skipped`: why there is nothing to build, which is no error. */
 export async function prepareBuild(options: PrepareOptions): Promise<PreparedBuild | { readonly skipped: string }> {
-  const { onEvent, signal, variables } = options;
+  const { tell, signal, variables } = options;
+  const teller = { tell, now: () => new Date() };
   refuseHidden(options);
   options.pipelineDirectories.forEach(refuseMissing);
   const compiled = await readRecipe(options.recipe, {
@@ -75,24 +79,20 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   });
   for (const { message, location, hint } of compiled.warnings) {
     const where = location ? `${formatLocation(location)}: ` : "";
-    onEvent({ type: "notice", level: "warning", message: where + message, ...(hint ? { hint } : {}) });
+    tell({ type: "notice", level: "warning", message: where + message, ...(hint ? { hint } : {}) });
   }
   if (compiled.kind === "skipped") {
-    onEvent({ type: "notice", level: "warning", message: `nothing to build: ${compiled.reason}` });
+    tell({ type: "notice", level: "warning", message: `nothing to build: ${compiled.reason}` });
     return { skipped: compiled.reason };
   }
   const { plan } = compiled;
-  const { name, version, epoch } = plan.package;
-  const { engine, ready } = await options.beforeEnvironment({
-    package: name,
-    version: `${version}-r${epoch}`,
-    arch: plan.arch,
-  });
+  const { name, arch } = plan.subject;
+  const { engine, ready } = await options.beforeEnvironment(plan.subject);
   const sourceDateEpoch = epochOf(process.env.SOURCE_DATE_EPOCH);
   const cacheDirectory = options.basesDirectory;
-  const base = await task(onEvent, "open base", (onProgress) =>
+  const base = await task(teller, "open base", "open base", (onProgress) =>
     baseEnvironment(options.base, {
-      platform: platformOf(plan.arch),
+      platform: platformOf(arch),
       basesDirectory: cacheDirectory,
       env: process.env,
       signal,
@@ -101,14 +101,15 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   );
   const leaveOut = await ownFiles({
     ...options.own,
-    architectures: [...new Set([plan.arch, ...Object.keys(ociArchitectures)])],
+    architectures: [...new Set([arch, ...Object.keys(ociArchitectures)])],
     exports: [...options.own.exports, ...(ready ? [ready.prepared.destination] : [])],
   });
-  // Found is used: what was not for long is what goes.
+  // Looking layers up marks them as recently used, so that the budget of bases spares them.
   await composedLayers(options.keptLayers, { cacheDirectory });
   const environments: Record<string, Environment> = {};
-  for (const [key, request] of Object.entries(plan.environments)) {
-    const composed = await task(onEvent, "compose environment", (onProgress) =>
+  for (const key of plan.environments) {
+    const request = requestOf(compiled.environments, key);
+    const composed = await task(teller, `compose ${key}`, "compose environment", (onProgress) =>
       composeEnvironment({
         base,
         request,
@@ -124,7 +125,7 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
       }),
     );
     environments[key] = composed.environment;
-    tellMissing(composed.missingPackages, onEvent);
+    tellMissing(composed.missingPackages, tell);
   }
   return { plan, environments, base: keptBase(options.base), engine, ready };
 }
@@ -187,19 +188,24 @@ function epochOf(text: string | undefined): number {
   });
 }
 
-function tellMissing(missing: MissingPackages, onEvent: OnEvent): void {
+function tellMissing(missing: MissingPackages, tell: Tell): void {
   if (missing.atoms.length === 0) return;
   const message = `the base lacks packages that the recipe asks for: ${missing.atoms.join(", ")}`;
-  onEvent({ type: "notice", level: "warning", message, hint: missing.note });
+  tell({ type: "notice", level: "warning", message, hint: missing.note });
 }
 
 /** Shows work that may take more than a second as a task. */
-async function task<T>(onEvent: OnEvent, name: string, work: (onProgress: OnProgress) => Promise<T>): Promise<T> {
-  const started = Date.now();
-  onEvent({ type: "task-started", task: name, time: new Date(started).toISOString() });
-  const result = await work(({ done, total }) =>
-    onEvent({ type: "task-progress", task: name, done, ...(total === undefined ? {} : { total }) }),
-  );
-  onEvent({ type: "task-finished", task: name, duration: Date.now() - started });
-  return result;
+function task<T>(
+  teller: TaskTeller,
+  id: string,
+  label: string,
+  work: (onProgress: OnProgress) => Promise<T>,
+): Promise<T> {
+  return runTask(teller, { id, label }, (onProgress) => work(({ done, total }) => onProgress(done, total)));
+}
+
+function requestOf<T>(requests: Readonly<Record<string, T>>, name: string): T {
+  const request = requests[name];
+  if (request === undefined) throw new TypeError(`the recipe asks nothing of the plan's environment "${name}"`);
+  return request;
 }

@@ -1,19 +1,24 @@
 import { createHash } from "node:crypto";
 import {
-  type BuildOutcome,
+  ancestryOf,
+  captureFailure,
   describeExit,
   type EngineSession,
   type Environment,
   exportFailure,
+  type FailedStep,
   type FailureRecord,
   isMelangeError,
   MelangeError,
-  type OnEvent,
   type Plan,
+  recordVersion,
   runPlan,
   type SecretSource,
+  type Snapshot,
+  type Tell,
+  type UnitRecord,
 } from "@melange2/core";
-import { type FailureStore, newBuildId } from "@melange2/records";
+import type { FailureStore } from "@melange2/records";
 import type { EngineRequest } from "./engine-request.ts";
 import type { ReadyExport } from "./export-request.ts";
 import { dropBeyondBudget, keepFailure, tellNotNoted } from "./keep-failure.ts";
@@ -21,6 +26,8 @@ import { takeOutput } from "./output.ts";
 import type { BuildReport, ExportReport } from "./report.ts";
 
 export interface RunBuildOptions {
+  /** Names the build. */
+  readonly id: string;
   readonly plan: Plan;
   readonly environments: Readonly<Record<string, Environment>>;
   readonly base: string;
@@ -35,24 +42,20 @@ export interface RunBuildOptions {
   readonly outDirectory: string;
   /** What happens with a failed state; undefined: it is kept, and not exported. */
   readonly ready: ReadyExport | undefined;
-  readonly onEvent: OnEvent;
+  readonly tell: Tell;
   readonly signal: AbortSignal;
 }
 
 /** A plan to its end: its files in the output folder, or its failure kept and, where asked, exported. */
 export async function runBuild(options: RunBuildOptions): Promise<BuildReport> {
-  const { plan, onEvent, session, signal } = options;
-  const id = newBuildId(new Date());
+  const { id, plan, tell, session, signal } = options;
   const started = new Date();
   const logs = new Map<string, Uint8Array>();
-  onEvent({
+  tell({
     type: "build-started",
-    build: id,
     time: started.toISOString(),
-    recipe: plan.recipe.file,
-    package: plan.package.name,
-    version: `${plan.package.version}-r${plan.package.epoch}`,
-    arch: plan.arch,
+    source: { kind: plan.source.kind, file: plan.source.file },
+    subject: plan.subject,
     engine: options.engine,
     steps: plan.units.flatMap((unit) =>
       unit.steps.map(({ id, path, label, package: name, location }) => ({ id, path, label, package: name, location })),
@@ -60,84 +63,111 @@ export async function runBuild(options: RunBuildOptions): Promise<BuildReport> {
   });
   const outcome = await runPlan({
     ...options,
-    id,
     now: () => new Date(),
     onLog: (step, log) => {
       if (log.totalBytes > 0) logs.set(step.id, log.bytes());
     },
   });
   const end = (report: BuildReport): BuildReport => {
-    onEvent({ type: "build-finished", status: report.status, duration: Date.now() - started.getTime() });
+    tell({ type: "build-finished", status: report.status, duration: Date.now() - started.getTime() });
     return report;
   };
-  const summary = {
-    build: id,
-    package: plan.package.name,
-    version: `${plan.package.version}-r${plan.package.epoch}`,
-    arch: plan.arch,
-    steps: outcome.steps.map(({ id, path, label, package: name, state, started, ended, exit }) => ({
-      id,
-      path,
-      label,
-      package: name,
-      state,
-      ...(started ? { started } : {}),
-      ...(ended ? { ended } : {}),
-      ...(exit ? { exit } : {}),
-    })),
-  };
+  const summary = summaryOf(id, plan, outcome.units);
   if (outcome.status === "built") {
-    const state = outcome.states.build;
+    const state = lastBuilt(plan, outcome.states);
     const output = state ? await takeOutput(session, state, plan, options.outDirectory, signal) : [];
     return end({ ...summary, status: "built", output });
   }
 
-  const interrupted = outcome.exit.reason === "interrupted";
+  const [first] = outcome.failures;
+  const interrupted = first.exit.reason === "interrupted";
   // The user's Ctrl-C has stopped the step; keeping its state must not be stopped by the same signal.
   const keeping = interrupted ? new AbortController().signal : signal;
-  const record = failureRecord(options, id, started, outcome);
-  const environment = options.environments[outcome.failed.failed.environment];
+  const record = failureRecord(options, started, first, outcome.units);
+  const environment = options.environments[ancestryOf(plan, first.failed.failed).environment];
   if (!environment) throw new TypeError("the failed unit's environment was never composed");
-  const kept = await keep({ ...options, signal: keeping }, outcome, record, environment, logs);
+  const kept = await keep({ ...options, signal: keeping }, first, record, environment, logs);
   await tellingFailure(options, "older kept builds could not be dropped", () =>
     dropBeyondBudget(id, { ...options, signal: keeping }),
   );
   const exported =
     options.ready && !interrupted
-      ? await exportIt(options, options.ready, outcome, record, environment, kept)
+      ? await exportIt(options, options.ready, first, record, environment, kept)
       : undefined;
+  const { step } = first;
   return end({
     ...summary,
     status: interrupted ? "interrupted" : "failed",
     failure: {
-      step: outcome.step.id,
-      label: outcome.step.label,
-      package: outcome.step.package,
-      path: outcome.step.path,
-      location: outcome.step.location,
-      exit: outcome.exit,
-      message: record.failure.message,
-      lastLines: outcome.log.lastLines(12),
+      step: step.id,
+      label: step.label,
+      package: step.package,
+      path: step.path,
+      location: step.location,
+      exit: first.exit,
+      message: record.failures[0].message,
+      lastLines: first.log.lastLines(12),
       kept,
       ...(exported ? { export: exported } : {}),
     },
   });
 }
 
-type Failed = Extract<BuildOutcome, { status: "failed" }>;
+function summaryOf(
+  build: string,
+  { subject }: Plan,
+  units: readonly UnitRecord[],
+): Pick<BuildReport, "build" | "package" | "version" | "arch" | "steps"> {
+  return {
+    build,
+    package: subject.name,
+    version: subject.version,
+    arch: subject.arch,
+    steps: units.flatMap((unit) =>
+      unit.steps.map(({ id, path, label, package: name, state, started, ended, exit }) => ({
+        id,
+        path,
+        label,
+        package: name,
+        state,
+        ...(started ? { started } : {}),
+        ...(ended ? { ended } : {}),
+        ...(exit ? { exit } : {}),
+      })),
+    ),
+  };
+}
 
-function failureRecord(options: RunBuildOptions, id: string, started: Date, outcome: Failed): FailureRecord {
-  const { plan } = options;
+/** What the last unit left that makes something; undefined where there is none. */
+function lastBuilt(plan: Plan, states: Readonly<Record<string, Snapshot>>): Snapshot | undefined {
+  const last = plan.units.findLast(({ purpose }) => purpose === "build");
+  return last && states[last.id];
+}
+
+function failureRecord(
+  options: RunBuildOptions,
+  started: Date,
+  { failed, step, exit }: FailedStep,
+  units: readonly UnitRecord[],
+): FailureRecord {
+  const { id, plan } = options;
+  const { kind, file, text } = plan.source;
   return {
     format: "melange2-failure-record",
-    version: 1,
+    version: recordVersion,
     build: { id, started: started.toISOString(), ended: new Date().toISOString() },
     tool: { name: "melange2", version: options.toolVersion },
     engine: options.engine,
-    recipe: { file: plan.recipe.file, sha256: createHash("sha256").update(plan.recipe.text).digest("hex") },
-    package: { name: plan.package.name, version: plan.package.version, epoch: plan.package.epoch, arch: plan.arch },
-    failure: { step: outcome.step.id, exit: outcome.exit, message: describeExit(outcome.exit, outcome.step.timeout) },
-    steps: outcome.steps,
+    source: { kind, file, sha256: createHash("sha256").update(text).digest("hex") },
+    subject: plan.subject,
+    environments: Object.fromEntries(
+      Object.entries(options.environments).map(([name, { layers }]) => [
+        name,
+        { layers: layers.map(({ diffId }) => diffId) },
+      ]),
+    ),
+    units,
+    failures: [{ unit: failed.failed.id, step: step.id, exit, message: describeExit(exit, step.timeout) }],
     network: options.network,
   };
 }
@@ -145,25 +175,25 @@ function failureRecord(options: RunBuildOptions, id: string, started: Date, outc
 /** The failed step is what the user must hear of: a state that cannot be kept is told beside it. */
 async function keep(
   options: RunBuildOptions,
-  outcome: Failed,
+  { failed }: FailedStep,
   record: FailureRecord,
   environment: Environment,
   logs: ReadonlyMap<string, Uint8Array>,
 ): Promise<boolean> {
   return tellingFailure(options, "the failed state could not be kept", () =>
-    keepFailure({ ...options, outcome, record, environment, logs }),
+    keepFailure({ ...options, failed, record, environment, logs }),
   );
 }
 
 /** Whether the work succeeded: what goes wrong with kept builds is told beside the build's own failure. */
-async function tellingFailure({ onEvent }: RunBuildOptions, what: string, work: () => Promise<void>): Promise<boolean> {
+async function tellingFailure({ tell }: RunBuildOptions, what: string, work: () => Promise<void>): Promise<boolean> {
   try {
     await work();
     return true;
   } catch (error) {
     if (!isMelangeError(error) && !isSystemError(error)) throw error;
     const hint = isMelangeError(error) ? error.hint : "Check the room and the rights of melange2's state folder.";
-    onEvent({ type: "notice", level: "error", message: `${what}: ${error.message}`, hint });
+    tell({ type: "notice", level: "error", message: `${what}: ${error.message}`, hint });
     return false;
   }
 }
@@ -171,7 +201,7 @@ async function tellingFailure({ onEvent }: RunBuildOptions, what: string, work: 
 async function exportIt(
   options: RunBuildOptions,
   ready: ReadyExport,
-  outcome: Failed,
+  { failed, log }: FailedStep,
   record: FailureRecord,
   environment: Environment,
   kept: boolean,
@@ -179,16 +209,20 @@ async function exportIt(
   const { plan } = options;
   const again = kept ? { again: ["melange2", "debug", "export", record.build.id, ...ready.flags] } : {};
   try {
-    const { capture, receipt } = await exportFailure({
-      ...options,
+    const { session, secrets, tell, signal } = options;
+    const running = { secrets, tell, signal, now: () => new Date() };
+    const { strategy } = ready;
+    const captured = await captureFailure({ ...running, session, strategy, failed, record, log: log.bytes() });
+    const { capture } = captured;
+    const { source, workspace } = plan;
+    const { receipt } = await exportFailure({
+      ...running,
       ...ready,
-      failed: outcome.failed,
-      record,
-      log: outcome.log.bytes(),
-      recipe: plan.recipe.text,
-      workspace: plan.workspace,
+      captured,
+      states: session,
+      source,
+      workspace,
       environment,
-      now: () => new Date(),
     });
     await options.store
       .addExport(record.build.id, {
@@ -198,7 +232,7 @@ async function exportIt(
         imageId: receipt.imageId,
         capture,
       })
-      .catch(kept ? tellNotNoted(record.build.id, options.onEvent) : () => {});
+      .catch(kept ? tellNotNoted(record.build.id, tell) : () => {});
     return { ok: true, exporter: ready.exporter, receipt, capture };
   } catch (error) {
     const known = isMelangeError(error) ? error : asExportError(error);

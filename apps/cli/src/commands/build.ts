@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
-import { isMelangeError, type OnEvent } from "@melange2/core";
-import { failureStore } from "@melange2/records";
+import { isMelangeError, type Tell } from "@melange2/core";
+import { failureStore, newBuildId } from "@melange2/records";
 import { Flags, type Interfaces } from "@oclif/core";
 import { cacheMounts } from "../build/cache-mounts.ts";
 import { engineRequest } from "../build/engine-request.ts";
@@ -88,10 +88,11 @@ export default class Build extends MelangeCommand {
   #progress: Progress | undefined;
   /** When the build was started that has not ended. */
   #running: number | undefined;
-  readonly #onEvent: OnEvent = (event) => {
-    if (event.type === "build-started") this.#running = Date.parse(event.time);
-    if (event.type === "build-finished") this.#running = undefined;
-    this.#progress?.onEvent(event);
+  readonly #id = newBuildId(new Date());
+  readonly #tell: Tell = (body) => {
+    if (body.type === "build-started") this.#running = Date.parse(body.time);
+    if (body.type === "build-finished") this.#running = undefined;
+    this.#progress?.onEvent({ ...body, build: this.#id });
   };
 
   async run(): Promise<void> {
@@ -117,7 +118,7 @@ export default class Build extends MelangeCommand {
   }
 
   protected override tellLostOutput(message: string): void {
-    if (this.asEvents) this.#onEvent({ type: "notice", level: "error", message });
+    if (this.asEvents) this.#tell({ type: "notice", level: "error", message });
     else super.tellLostOutput(message);
   }
 
@@ -127,10 +128,10 @@ export default class Build extends MelangeCommand {
       return super.showError(error);
     }
     this.#progress ??= await openProgress("rawjson", process.stderr);
-    errorEvents(error).forEach(this.#onEvent);
+    errorEvents(error).forEach(this.#tell);
     if (this.#running !== undefined) {
       const status = isMelangeError(error) && error.code === "interrupted" ? "interrupted" : "failed";
-      this.#onEvent({ type: "build-finished", status, duration: Date.now() - this.#running });
+      this.#tell({ type: "build-finished", status, duration: Date.now() - this.#running });
     }
     this.#progress.end();
   }
@@ -141,11 +142,11 @@ export default class Build extends MelangeCommand {
     wanted: ExportRequest | undefined,
     signal: AbortSignal,
   ): Promise<BuildReport | { readonly skipped: string }> {
-    const onEvent = this.#onEvent;
+    const tell = this.#tell;
     const where = locations(process.env);
     const contributions = discover(this.config);
     const request = engineRequest(flags, process.env);
-    tellProblems(contributions, onEvent);
+    tellProblems(contributions, tell);
     const variables = await readVariables({
       envFiles: flags["env-file"] ?? [],
       plainNames: flags["plain-env"] ?? [],
@@ -174,19 +175,19 @@ export default class Build extends MelangeCommand {
         outDirectory,
         exports: failures.flatMap((failure) => failure.exports.map(({ location }) => location)),
       },
-      onEvent,
+      tell,
       signal,
       beforeEnvironment: async (subject) => {
-        const engine = await checkedEngine({ contributions, engine: request, locations: where, onEvent, signal });
+        const engine = await checkedEngine({ contributions, engine: request, locations: where, tell, signal });
         await refuseUnwritable(
           join(outDirectory, subject.arch),
           "the output folder",
           "Give --out-dir a folder of yours.",
         );
         if (wanted === undefined) return { engine, ready: undefined };
-        const ready = await readyExport(contributions, wanted, subject, { onEvent, signal });
+        const ready = await readyExport(contributions, wanted, subject, { tell, signal });
         const message = `if a step fails, its environment goes to ${ready.prepared.destination}`;
-        onEvent({ type: "notice", level: "info", message });
+        tell({ type: "notice", level: "info", message });
         return { engine, ready };
       },
     });
@@ -196,11 +197,12 @@ export default class Build extends MelangeCommand {
       secrets,
       network: flags.network,
       capture: !flags["no-capture"],
-      onEvent,
+      tell,
       signal,
     });
     return await runBuild({
       ...prepared,
+      id: this.#id,
       engine: prepared.engine.name,
       engineOptions: request.options,
       session,
@@ -209,7 +211,7 @@ export default class Build extends MelangeCommand {
       network: flags.network,
       toolVersion: this.config.version,
       outDirectory,
-      onEvent,
+      tell,
       signal,
     });
   }

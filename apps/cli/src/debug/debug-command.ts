@@ -1,4 +1,4 @@
-import type { OnEvent } from "@melange2/core";
+import type { Tell } from "@melange2/core";
 import type { Contributions } from "@melange2/plugin-host";
 import { failureStore, type StoredFailure } from "@melange2/records";
 import { MelangeCommand } from "../command.ts";
@@ -12,7 +12,9 @@ import { type KeptBuild, openKeptBuild } from "./kept-build.ts";
 export abstract class DebugCommand extends MelangeCommand {
   #progress: Progress | undefined;
   readonly #interrupt = interruptSignal();
-  protected readonly onEvent: OnEvent = (event) => this.#progress?.onEvent(event);
+  /** The kept build that this command is about, once it is known. */
+  #build = "";
+  protected readonly tell: Tell = (body) => this.#progress?.onEvent({ ...body, build: this.#build });
 
   protected get signal(): AbortSignal {
     return this.#interrupt.signal;
@@ -26,14 +28,16 @@ export abstract class DebugCommand extends MelangeCommand {
     return discover(this.config);
   }
 
-  protected stored(build: string | undefined): Promise<StoredFailure> {
-    return failureStore(this.locations.builds).read(build);
+  protected async stored(build: string | undefined): Promise<StoredFailure> {
+    const stored = await failureStore(this.locations.builds).read(build);
+    this.#build = stored.id;
+    return stored;
   }
 
   protected async openKept(build: string | undefined, how: { rerun?: boolean } = {}): Promise<KeptBuild> {
     await this.startProgress();
-    const { contributions, locations: where, onEvent, signal } = this;
-    return openKeptBuild({ ...how, contributions, locations: where, build, onEvent, signal });
+    const { contributions, locations: where, tell, signal } = this;
+    return openKeptBuild({ ...how, contributions, locations: where, stored: await this.stored(build), tell, signal });
   }
 
   /** Shows events from now on. Starting it again changes nothing. */

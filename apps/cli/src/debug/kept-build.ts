@@ -8,10 +8,11 @@ import {
   type ImageSpec,
   isMelangeError,
   MelangeError,
-  type OnEvent,
+  recordedFailure,
   type SecretSource,
   type Snapshot,
   type Step,
+  type Tell,
   type Unit,
 } from "@melange2/core";
 import { type Contributions, findContribution, loadCapture } from "@melange2/plugin-host";
@@ -27,11 +28,10 @@ import { openStates } from "./kept-states.ts";
 export interface OpenKeptOptions {
   readonly contributions: Contributions;
   readonly locations: Locations;
-  /** Id or its beginning; undefined: the latest failure. */
-  readonly build: string | undefined;
+  readonly stored: StoredFailure;
   /** Whether steps may run again for states that are gone. */
   readonly rerun?: boolean;
-  readonly onEvent: OnEvent;
+  readonly tell: Tell;
   readonly signal: AbortSignal;
 }
 
@@ -48,11 +48,10 @@ export interface KeptBuild extends AsyncDisposable {
   export(ready: ReadyExport): Promise<Extract<ExportReport, { ok: true }>>;
 }
 
-/** Rejects with `not-found` where there is no such build, `state-gone` where its engine has lost the states. */
+/** Rejects with `state-gone` where its engine has lost the states. */
 export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild> {
-  const { contributions, onEvent, signal } = options;
+  const { contributions, stored, tell, signal } = options;
   const store = failureStore(options.locations.builds);
-  const stored = await store.read(options.build);
   const { unit, index } = failedUnit(stored);
   const step = unit.steps[index];
   if (!step) throw new TypeError("the stored plan lacks the failed step");
@@ -64,7 +63,7 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     secrets,
     network: stored.record.network,
   });
-  const running = { session, secrets, onEvent, signal, now: () => new Date() };
+  const running = { session, secrets, tell, signal, now: () => new Date() };
   const states = { ...running, stored, store, locations: options.locations, unit, step: index };
   const { failed, reexecuted } = await openStates(states, options.rerun ?? false).catch(async (error) => {
     await session[Symbol.asyncDispose]();
@@ -74,11 +73,16 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
   const parts = {
     record: stored.record,
     log,
-    recipe: stored.plan.recipe.text,
+    source: stored.plan.source,
     workspace: stored.plan.workspace,
     environment: stored.states.environment,
   };
   const common = { ...parts, ...running, failed, restored: reexecuted };
+  const captureAndExport = async (ready: ReadyExport) => {
+    const captured = await captureFailure({ ...common, strategy: ready.strategy });
+    const { receipt } = await exportFailure({ ...parts, ...running, ...ready, captured, states: session });
+    return { receipt, capture: captured.capture };
+  };
   return {
     stored,
     step,
@@ -95,7 +99,7 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     },
     async export(ready) {
       if (!ready.allowSecrets) refuseUnsearchable(secretNames.filter((name) => !secrets.names.includes(name)));
-      const { capture, receipt } = await exportFailure({ ...common, ...ready }).catch((error: unknown) => {
+      const { capture, receipt } = await captureAndExport(ready).catch((error: unknown) => {
         throw isMelangeError(error) || signal.aborted ? error : exportBroke(error);
       });
       const exported = {
@@ -105,7 +109,7 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
         imageId: receipt.imageId,
         capture,
       };
-      await store.addExport(stored.id, exported).catch(tellNotNoted(stored.id, onEvent));
+      await store.addExport(stored.id, exported).catch(tellNotNoted(stored.id, tell));
       return { ok: true, exporter: ready.exporter, receipt, capture };
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
@@ -130,9 +134,9 @@ function refuseUnsearchable(missing: readonly string[]): void {
 }
 
 function failedUnit(stored: StoredFailure): { unit: Unit; index: number } {
-  for (const unit of stored.plan.units) {
-    const index = unit.steps.findIndex((step) => step.id === stored.record.failure.step);
-    if (index >= 0) return { unit, index };
-  }
-  throw new TypeError(`the plan of build ${stored.id} lacks its failed step`);
+  const { failure } = recordedFailure(stored.record);
+  const unit = stored.plan.units.find(({ id }) => id === failure.unit);
+  const index = unit?.steps.findIndex(({ id }) => id === failure.step) ?? -1;
+  if (unit === undefined || index < 0) throw new TypeError(`the plan of build ${stored.id} lacks its failed step`);
+  return { unit, index };
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import {
+  ancestryOf,
   type Environment,
   isMelangeError,
   type LostFailure,
@@ -7,6 +8,7 @@ import {
   type RestoredFailure,
   type RestoreOptions,
   restoreFailure,
+  runTask,
   type Snapshot,
   stepsToRestore,
   type Unit,
@@ -45,10 +47,9 @@ async function findStates({ stored, session, unit, step, signal }: KeptStatesOpt
   const start = await session.find(states.start, { signal });
   const before = await session.find(states.before, { signal });
   const atFailure = isRef(states.atFailure) ? await session.find(states.atFailure, { signal }) : undefined;
-  const position = plan.units.indexOf(unit);
   return {
     id: stored.id,
-    completed: plan.units.slice(0, position).filter((other) => other.environment === unit.environment),
+    completed: ancestryOf(plan, unit).units,
     failed: unit,
     step,
     start,
@@ -79,13 +80,11 @@ async function restore(options: KeptStatesOptions, lost: LostFailure): Promise<R
   return { failed, reexecuted };
 }
 
-async function loadAgain({ stored, session, locations, onEvent, signal }: KeptStatesOptions): Promise<Snapshot> {
-  const started = Date.now();
-  const task = "load environment";
-  onEvent({ type: "task-started", task, time: new Date(started).toISOString() });
-  const snapshot = await session.load(await composedAgain(stored.states.environment, locations, signal), { signal });
-  onEvent({ type: "task-finished", task, duration: Date.now() - started });
-  return snapshot;
+function loadAgain(options: KeptStatesOptions): Promise<Snapshot> {
+  const { stored, session, locations, signal } = options;
+  return runTask(options, { id: "load", label: "load environment" }, async () =>
+    session.load(await composedAgain(stored.states.environment, locations, signal), { signal }),
+  );
 }
 
 /** The base from where it was, what composing added from the folder of bases. Both have to be what they were. */

@@ -1,4 +1,11 @@
-import { type EnterOptions, type Exit, type ImageSpec, MelangeError, type Snapshot } from "@melange2/core";
+import {
+  cacheMountsOf,
+  type EnterOptions,
+  type Exit,
+  type ImageSpec,
+  MelangeError,
+  type Snapshot,
+} from "@melange2/core";
 import type { KeptBuild } from "./kept-build.ts";
 
 export interface ScratchProcess {
@@ -28,7 +35,7 @@ export async function runInScratch(
     env: { ...step.env, ...process.env },
     workdir: process.workdir,
     user: step.user,
-    mounts: step.mounts,
+    mounts: cacheMountsOf(step),
     files: at.spec.files,
     secretEnv: step.secretEnv.filter((name) => kept.secrets.names.includes(name)),
     tty: { interactive: process.interactive },

@@ -1,5 +1,5 @@
 import {
-  type BuildEvent,
+  type EventBody,
   formatLocation,
   isMelangeError,
   type MelangeError,
@@ -39,7 +39,7 @@ export function errorJson(error: MelangeError): object {
 }
 
 /** The same for whoever reads a build's events: first the error, then what it lists. */
-export function errorEvents(error: unknown): readonly BuildEvent[] {
+export function errorEvents(error: unknown): readonly EventBody[] {
   if (!isMelangeError(error)) return [{ type: "notice", level: "error", message: faultText(error).trimEnd() }];
   return [error, ...furtherProblems(error)].map((problem) => ({
     type: "notice",

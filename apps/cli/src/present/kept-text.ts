@@ -1,18 +1,18 @@
-import { failedStep, formatLocation, printable } from "@melange2/core";
-import type { StoredFailure } from "@melange2/records";
+import { formatLocation, printable, recordedFailure, recordedSteps } from "@melange2/core";
+import type { StoredFailure, UnreadableFailure } from "@melange2/records";
 import { shellQuote } from "./shell-quote.ts";
 
-export function listText(failures: readonly StoredFailure[], unreadable: readonly string[]): string {
+export function listText(failures: readonly StoredFailure[], unreadable: readonly UnreadableFailure[]): string {
   if (failures.length === 0 && unreadable.length === 0) return "no failed builds are kept here\n";
   const rows = failures.map(({ id, record, exports }) => {
-    const { name, version, epoch, arch } = record.package;
-    const step = printable(failedStep(record).label);
+    const { name, version, arch } = record.subject;
+    const { step, failure } = recordedFailure(record);
     return [
       id,
-      `${name}-${version}-r${epoch}`,
+      `${name}-${version}`,
       arch,
-      step,
-      record.failure.message,
+      printable(step.label),
+      failure.message,
       exports.length > 0 ? "exported" : "",
     ];
   });
@@ -24,26 +24,26 @@ export function listText(failures: readonly StoredFailure[], unreadable: readonl
       .join("  ")
       .trimEnd(),
   );
-  return `${[...lines, ...unreadable.map((id) => `${id}  unreadable; melange2 debug prune ${id}`)].join("\n")}\n`;
+  return `${[...lines, ...unreadable.map(({ id, why }) => `${id}  ${printable(why)}; melange2 debug prune ${id}`)].join("\n")}\n`;
 }
 
 const marks = { done: "✔", cached: "✔", failed: "✘", "not-run": "·" } as const;
 
 export function showText(stored: StoredFailure, log: Uint8Array, command: readonly string[]): string {
   const { record, exports } = stored;
-  const { name, version, epoch, arch } = record.package;
-  const step = failedStep(record);
+  const { name, version, arch } = record.subject;
+  const { step, failure } = recordedFailure(record);
   const tail = new TextDecoder()
     .decode(log.subarray(Math.max(0, log.length - 4096)))
     .split("\n")
     .slice(-11, -1);
   const lines = [
-    `build ${stored.id}: ${name}-${version}-r${epoch} (${arch}), engine ${record.engine}, ${record.build.ended}`,
-    `failed in step "${printable(step.label)}" of ${step.package}: ${record.failure.message}`,
+    `build ${stored.id}: ${name}-${version} (${arch}), engine ${record.engine}, ${record.build.ended}`,
+    `failed in step "${printable(step.label)}" of ${step.package}: ${failure.message}`,
     `  at ${formatLocation(step.location)} (${step.path})`,
-    `  workdir ${step.workdir}, user ${step.user.uid}:${step.user.gid}${step.mounts.map((mount) => `, ${mount.target} mounted from ${mount.source}`).join("")}`,
+    `  workdir ${step.workdir}, user ${step.user.uid}:${step.user.gid}${step.mounts.map((mount) => `, ${mount.target} mounted${mount.kind === "cache" ? ` from ${mount.source}` : ` (${mount.kind})`}`).join("")}`,
     "steps:",
-    ...record.steps.map(
+    ...recordedSteps(record).map(
       (one) =>
         `  ${marks[one.state]} [${one.package}] ${printable(one.label)}${one.state === "cached" ? " (cached)" : ""}`,
     ),

@@ -6,50 +6,79 @@ import type { TextOutput } from "./text-output.ts";
 /** Tasks that are shorter than this are not worth a line. */
 const longTask = 1000;
 
-/** Whole lines, nothing overwritten: for logs of CI. */
+/** Whole lines, nothing overwritten: for logs of CI. Where several builds tell, each line begins with its build's subject. */
 export function plainProgress(output: TextOutput): Progress {
-  const line = (text: string) => output.write(`${text}\n`);
-  const tasks = new Map<string, { readonly timer: NodeJS.Timeout; shown: boolean; percent: number }>();
+  const builds = new Map<string, PlainBuild>();
+  return {
+    onEvent(event) {
+      let build = builds.get(event.build);
+      if (build === undefined) {
+        build = plainBuild((name, text) => output.write(`${builds.size > 1 ? `${name}: ` : ""}${text}\n`));
+        builds.set(event.build, build);
+      }
+      build.show(event);
+    },
+    end() {
+      for (const build of builds.values()) build.end();
+      output.end();
+    },
+  };
+}
+
+interface PlainBuild {
+  show(event: BuildEvent): void;
+  end(): void;
+}
+
+/** The lines of one build. `write` gets what the build is called, and a line. */
+function plainBuild(write: (name: string, text: string) => void): PlainBuild {
+  const tasks = new Map<
+    string,
+    { readonly label: string; readonly timer: NodeJS.Timeout; shown: boolean; percent: number }
+  >();
   let steps: readonly StepOutline[] = [];
+  let name = "melange2";
+  const line = (text: string) => write(name, text);
   const numberOf = (id: string) => steps.findIndex((step) => step.id === id) + 1;
 
-  function startTask(name: string): void {
+  function startTask(id: string, label: string): void {
     const timer = setTimeout(() => {
-      const task = tasks.get(name);
+      const task = tasks.get(id);
       if (!task) return;
       task.shown = true;
-      line(`=> ${name}`);
+      line(`=> ${label}`);
     }, longTask);
     timer.unref();
-    tasks.set(name, { timer, shown: false, percent: 0 });
+    tasks.set(id, { label, timer, shown: false, percent: 0 });
   }
 
-  function progressTask(name: string, done: number, total: number | undefined): void {
-    const task = tasks.get(name);
+  function progressTask(id: string, done: number, total: number | undefined): void {
+    const task = tasks.get(id);
     if (!task?.shown || !total) return;
     const percent = Math.floor((done / total) * 10) * 10;
     if (percent <= task.percent) return;
     task.percent = percent;
-    line(`=> ${name}: ${percent} % of ${bytes(total)}`);
+    line(`=> ${task.label}: ${percent} % of ${bytes(total)}`);
   }
 
-  function endTask(name: string, took: number): void {
-    const task = tasks.get(name);
-    tasks.delete(name);
+  function endTask(id: string, took: number): void {
+    const task = tasks.get(id);
+    tasks.delete(id);
     clearTimeout(task?.timer);
-    if (task?.shown || took >= longTask) line(`=> ${name}: done in ${duration(took)}`);
+    if (task !== undefined && (task.shown || took >= longTask)) line(`=> ${task.label}: done in ${duration(took)}`);
   }
 
   function show(event: BuildEvent): void {
     switch (event.type) {
-      case "build-started":
+      case "build-started": {
+        const { subject, build } = event;
         steps = event.steps;
-        line(
-          `melange2: ${event.package}-${event.version} (${event.arch}), ${steps.length} steps, build ${event.build}`,
-        );
+        name = `${subject.name}-${subject.version}`;
+        line(`melange2: ${name} (${subject.arch}), ${steps.length} steps, build ${build}`);
         break;
+      }
       case "task-started":
-        startTask(event.task);
+        startTask(event.task, event.label);
         break;
       case "task-progress":
         progressTask(event.task, event.done, event.total);
@@ -82,11 +111,10 @@ export function plainProgress(output: TextOutput): Progress {
     }
   }
   return {
-    onEvent: show,
+    show,
     end() {
       for (const { timer } of tasks.values()) clearTimeout(timer);
       tasks.clear();
-      output.end();
     },
   };
 }

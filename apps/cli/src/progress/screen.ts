@@ -1,14 +1,16 @@
 import { type BuildEvent, describeExit, formatLocation, printable, type StepOutline } from "@melange2/core";
 import { bytes, duration } from "../present/quantities.ts";
 
-/** What the live part of the screen shows, as data: a pure fold over the events. */
-export interface Screen {
-  readonly title: string;
+/** What the live part of the screen shows of one build, as data: a pure fold over the build's events. */
+interface BuildScreen {
+  /** What the build is called where several are shown. */
+  readonly name: string;
   readonly steps: readonly StepOutline[];
   readonly finished: number;
   readonly running: { readonly step: StepOutline; readonly since: number; readonly again: boolean } | undefined;
   readonly tasks: readonly {
-    readonly name: string;
+    readonly id: string;
+    readonly label: string;
     readonly since: number;
     readonly done?: number;
     readonly total?: number;
@@ -16,31 +18,53 @@ export interface Screen {
   readonly tail: readonly string[];
 }
 
-export const emptyScreen: Screen = { title: "", steps: [], finished: 0, running: undefined, tasks: [], tail: [] };
+/** The live part of the screen, by build. */
+export type Screen = ReadonlyMap<string, BuildScreen>;
+
+export const emptyScreen: Screen = new Map();
+
+const newBuild: BuildScreen = { name: "melange2", steps: [], finished: 0, running: undefined, tasks: [], tail: [] };
 
 const tailLines = 8;
 
-/** The screen after an event, and the lines that stay above it for good. */
+/** The screen after an event, and the lines that stay above it for good. Where several builds tell, each line begins with its build's subject. */
 export function advance(screen: Screen, event: BuildEvent, now: number): { screen: Screen; lines: readonly string[] } {
+  const next = advanceBuild(screen.get(event.build) ?? newBuild, event, now);
+  const builds = new Map([...screen, [event.build, next.screen] as const]);
+  return { screen: builds, lines: next.lines.map((line) => prefixOf(builds, next.screen) + line) };
+}
+
+const prefixOf = (screen: Screen, { name }: BuildScreen): string => (screen.size > 1 ? `${name}: ` : "");
+
+function advanceBuild(
+  screen: BuildScreen,
+  event: BuildEvent,
+  now: number,
+): { screen: BuildScreen; lines: readonly string[] } {
   switch (event.type) {
     case "build-started": {
-      const title = `melange2: ${event.package}-${event.version} (${event.arch}), build ${event.build}`;
-      return { screen: { ...screen, title, steps: event.steps }, lines: [title] };
+      const { name, version, arch } = event.subject;
+      const title = `melange2: ${name}-${version} (${arch}), build ${event.build}`;
+      return { screen: { ...screen, name: `${name}-${version}`, steps: event.steps }, lines: [title] };
     }
-    case "task-started":
-      return { screen: { ...screen, tasks: [...screen.tasks, { name: event.task, since: now }] }, lines: [] };
+    case "task-started": {
+      const task = { id: event.task, label: event.label, since: now };
+      return { screen: { ...screen, tasks: [...screen.tasks, task] }, lines: [] };
+    }
     case "task-progress": {
       const { task, done, total } = event;
       const tasks = screen.tasks.map((one) =>
-        one.name === task ? { ...one, done, ...(total === undefined ? {} : { total }) } : one,
+        one.id === task ? { ...one, done, ...(total === undefined ? {} : { total }) } : one,
       );
       return { screen: { ...screen, tasks }, lines: [] };
     }
     case "task-finished": {
-      const tasks = screen.tasks.filter((one) => one.name !== event.task);
+      const task = screen.tasks.find((one) => one.id === event.task);
+      const tasks = screen.tasks.filter((one) => one.id !== event.task);
+      const worthALine = task !== undefined && event.duration >= 1000;
       return {
         screen: { ...screen, tasks },
-        lines: event.duration >= 1000 ? [mark("done", event.task, duration(event.duration))] : [],
+        lines: worthALine ? [mark("done", task.label, duration(event.duration))] : [],
       };
     }
     case "step-started": {
@@ -73,17 +97,22 @@ export function advance(screen: Screen, event: BuildEvent, now: number): { scree
 
 /** The live lines, at most `rows`, each cut to `columns`. */
 export function draw(screen: Screen, now: number, size: { columns: number; rows: number }): readonly string[] {
-  const lines: string[] = [];
-  for (const task of screen.tasks) lines.push(`… ${task.name}${amount(task)}  ${duration(now - task.since)}`);
-  if (screen.running) {
-    const { step, since, again } = screen.running;
-    const count = `${screen.finished + 1}/${screen.steps.length}`;
-    lines.push(
-      `▶ ${count} [${step.package}] ${printable(step.label)}${again ? " again" : ""}  ${duration(now - since)}  ${formatLocation(step.location)}`,
-    );
-    lines.push(...screen.tail.map((line) => `    ${line}`));
-  }
+  const lines = [...screen.values()].flatMap((build) =>
+    drawBuild(build, now).map((line) => prefixOf(screen, build) + line),
+  );
   return lines.slice(0, Math.max(1, size.rows - 1)).map((line) => cut(line, size.columns - 1));
+}
+
+function drawBuild({ tasks, running, finished, steps, tail }: BuildScreen, now: number): readonly string[] {
+  const lines = tasks.map((task) => `… ${task.label}${amount(task)}  ${duration(now - task.since)}`);
+  if (!running) return lines;
+  const { step, since, again } = running;
+  const count = `${finished + 1}/${steps.length}`;
+  return [
+    ...lines,
+    `▶ ${count} [${step.package}] ${printable(step.label)}${again ? " again" : ""}  ${duration(now - since)}  ${formatLocation(step.location)}`,
+    ...tail.map((line) => `    ${line}`),
+  ];
 }
 
 function amount(task: { done?: number; total?: number }): string {

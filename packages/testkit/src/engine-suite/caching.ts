@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Step } from "@melange2/core";
+import { testUnit } from "../plan-parts.ts";
 import { type Bench, type Declare, texts } from "./bench.ts";
 
 const makeId = "cat /proc/sys/kernel/random/uuid > /suite/id; echo ran";
@@ -41,7 +42,7 @@ export function declareCaching(declare: Declare): void {
     declare(`a step with another ${what} is another step`, async (bench) => {
       const step = bench.step(makeId);
       const env = { ...step.env, ...change.env };
-      const unit = { id: step.id, environment: "build", steps: [step] };
+      const unit = testUnit(step);
       await bench.run(unit, bench.start);
       const other = await bench.run({ ...unit, steps: [{ ...step, ...change, env }] }, bench.start);
       assert.ok(other.result.ok);

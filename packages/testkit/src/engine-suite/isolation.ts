@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { SecretSource } from "@melange2/core";
+import { testUnit } from "../plan-parts.ts";
 import type { Declare, EngineSuiteOptions } from "./bench.ts";
 
 const value = "s3cr3t/value+with?signs";
@@ -15,7 +16,7 @@ export function declareIsolation(declare: Declare, lacks: EngineSuiteOptions["la
     const step = bench.step("env", {
       env: { EMPTY: "", SPACES: " a  b ", QUOTES: `"'$\`\\`, EQUAL: "a=b", UMLAUT: "ü" },
     });
-    const { stdout } = await bench.run({ id: step.id, steps: [step], environment: "build" }, bench.start);
+    const { stdout } = await bench.run(testUnit(step), bench.start);
     delete process.env.MELANGE2_SUITE_HOST;
     const seen = Object.fromEntries(
       (stdout[0] ?? "")

@@ -20,13 +20,12 @@ export default class DebugExport extends DebugCommand {
     const { args, flags } = await this.parse(DebugExport);
     const request = exportRequest(flags, this.asJson, process.env);
     const stored = await this.stored(args.build);
-    const { name, version, epoch, arch } = stored.record.package;
-    const subject = { package: name, version: `${version}-r${epoch}`, arch };
-    const { onEvent, signal } = this;
+    const { subject } = stored.record;
+    const { tell, signal } = this;
     await this.startProgress();
     const contributions = this.contributions;
-    tellProblems(contributions, onEvent);
-    const ready = await readyExport(contributions, request, subject, { onEvent, signal });
+    tellProblems(contributions, tell);
+    const ready = await readyExport(contributions, request, subject, { tell, signal });
     await using kept = await this.openKept(stored.id, { rerun: flags.rerun });
     try {
       const exported = await kept.export(ready);

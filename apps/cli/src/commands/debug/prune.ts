@@ -40,8 +40,8 @@ export default class DebugPrune extends DebugCommand {
     build: string | undefined,
   ): Promise<{ readonly chosen: readonly StoredFailure[]; readonly broken: readonly string[] }> {
     const { failures, unreadable } = await store.list();
-    if (build === undefined) return { chosen: failures, broken: unreadable };
-    const broken = unreadable.filter((id) => id.startsWith(build));
+    if (build === undefined) return { chosen: failures, broken: unreadable.map(({ id }) => id) };
+    const broken = unreadable.map(({ id }) => id).filter((id) => id.startsWith(build));
     const only = broken.length === 1 && !failures.some(({ id }) => id.startsWith(build));
     return only ? { chosen: [], broken } : { chosen: [await store.read(build)], broken: [] };
   }
@@ -50,12 +50,12 @@ export default class DebugPrune extends DebugCommand {
   private async free(failures: readonly StoredFailure[], store: FailureStore): Promise<readonly string[]> {
     const [first] = failures;
     if (first === undefined) return [];
-    const { onEvent, signal } = this;
+    const { signal } = this;
     const left = new Map(failures.map(({ id, states }) => [id, refsOf(states)]));
-    const tell = (ids: readonly string[], error: unknown) => {
+    const tellNotFreed = (ids: readonly string[], error: unknown) => {
       if (!isMelangeError(error) || error.code === "interrupted") throw error;
       const why = [error, ...error.problems].map(({ message }) => message).join(": ");
-      onEvent({
+      this.tell({
         type: "notice",
         level: "warning",
         message: `the states of ${ids.join(", ")} could not be freed: ${why}`,
@@ -69,7 +69,7 @@ export default class DebugPrune extends DebugCommand {
         engine: engineOf(first.states),
         secrets: noSecrets,
         network: false,
-        onEvent,
+        tell: this.tell,
         signal,
       });
       for (const [id, refs] of left) {
@@ -78,11 +78,11 @@ export default class DebugPrune extends DebugCommand {
           await store.remove(id);
           left.delete(id);
         } catch (error) {
-          tell([id], error);
+          tellNotFreed([id], error);
         }
       }
     } catch (error) {
-      tell([...left.keys()], error);
+      tellNotFreed([...left.keys()], error);
     }
     return [...left.keys()];
   }

@@ -1,3 +1,4 @@
+import { recordedFailure } from "@melange2/core";
 import { failureStore } from "@melange2/records";
 import { Flags } from "@oclif/core";
 import { calledAs } from "../../called-as.ts";
@@ -14,7 +15,7 @@ export default class DebugShow extends MelangeCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(DebugShow);
     const stored = await failureStore(locations(process.env).builds).read(args.build);
-    const log = await stored.log(stored.record.failure.step);
+    const log = await stored.log(recordedFailure(stored.record).step.id);
     if (flags.log && !this.asJson) process.stdout.write(log);
     else this.print(showText(stored, log, calledAs(process.env)));
     const { id, record, exports } = stored;

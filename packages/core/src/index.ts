@@ -4,6 +4,7 @@ export type { BuildOptions, BuildOutcome, FailedStep } from "./builder.ts";
 export { runPlan } from "./builder.ts";
 export type { ByteSink, Bytes, Digest, StringMap } from "./bytes.ts";
 // For implementers of engines, capture strategies and exporters.
+export { capabilityNames, isCapability } from "./capabilities.ts";
 export type { Capture, CaptureContext, CaptureStrategy, FailedBuild } from "./capture.ts";
 export type { DebugImageParts } from "./debug-image.ts";
 export { debugDirectory, debugImageSpec } from "./debug-image.ts";

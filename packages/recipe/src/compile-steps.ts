@@ -1,10 +1,11 @@
 import { ConditionError, evaluateCondition, quoteForCondition } from "./condition.ts";
 import { suggestVariable } from "./expand.ts";
+import { limits, refuseBeyond } from "./limits.ts";
 import { applyDefinition, type PipelineDefinitions } from "./pipeline-definitions.ts";
 import type { InputSource, StepSource } from "./schema.ts";
 import type { Place, Problems, Text } from "./source.ts";
 import { closest } from "./spelling.ts";
-import { substituteText, substituteVariables, type Variables } from "./variables.ts";
+import { growing, substituteText, substituteVariables, type Variables } from "./variables.ts";
 
 export const workspace = "/home/build";
 
@@ -36,6 +37,8 @@ export interface StepScope {
   readonly variables: Variables;
   readonly definitions: PipelineDefinitions;
   readonly problems: Problems;
+  /** How much the recipe has used up so far. */
+  readonly spent: { steps: number; characters: number };
 }
 
 /** What a step takes over from its parent. */
@@ -65,7 +68,13 @@ export function compileSteps(steps: readonly StepSource[], path: string, scope: 
 }
 
 function compileStep(source: StepSource, index: number, inherited: Inherited, scope: StepScope): CompiledStep {
-  const { problems } = scope;
+  const { problems, spent } = scope;
+  const here = inherited.place ?? source.at;
+  spent.steps += 1;
+  if (spent.steps > limits.steps)
+    refuseBeyond(`the recipe has more than ${limits.steps} steps with those of the pipelines it uses`, here, fewer);
+  if (inherited.indices.length >= limits.depth)
+    refuseBeyond(`pipelines lie more than ${limits.depth} deep in each other`, here, fewer);
   const definition = usedDefinition(source, inherited, scope);
   const step = definition ? applyDefinition(source, definition) : source;
   const outer = resolver(scope.variables, inherited.inputs);
@@ -74,8 +83,13 @@ function compileStep(source: StepSource, index: number, inherited: Inherited, sc
 
   const resolve = resolver(scope.variables, inputs);
   const hint = suggestVariable([...scope.variables.keys(), ...[...inputs.keys()].map((name) => `inputs.${name}`)]);
-  const fill = (text: Text) => substituteText(text, resolve, problems, { hint });
-  const place = inherited.place ?? source.at;
+  const fill = (text: Text) => {
+    const filled = substituteText(text, resolve, problems, { hint });
+    spent.characters += filled.length;
+    if (spent.characters > limits.substitutedInAll)
+      refuseBeyond("the recipe's texts grow beyond 64 MiB when their variables are substituted", here, fewer);
+    return filled;
+  };
   const path = `${inherited.path}${inherited.path === "" ? "" : "."}pipeline[${index}]`;
   const workdir = absolute(fill(step["working-directory"])) ?? inherited.workdir;
   const environment = new Map(inherited.environment);
@@ -94,8 +108,8 @@ function compileStep(source: StepSource, index: number, inherited: Inherited, sc
   const compiled: CompiledStep = {
     path,
     indices,
-    place,
-    name: substituteVariables(step.name.value, resolve, () => {}),
+    place: here,
+    name: growing(step.name, () => substituteVariables(step.name.value, resolve, () => {})),
     uses: step.uses.value || (inherited.using.at(-1) ?? ""),
     fragment: fill(step.runs),
     fragmentPlace: step.runs.place,
@@ -108,6 +122,8 @@ function compileStep(source: StepSource, index: number, inherited: Inherited, sc
   checkRequiredSteps(step, compiled, problems);
   return compiled;
 }
+
+const fewer = "Make several recipes of this one, or look for pipelines that use each other again and again.";
 
 function resolver(variables: Variables, inputs: Variables): (name: string) => string | undefined {
   return (name) => (name.startsWith("inputs.") ? inputs.get(name.slice("inputs.".length)) : variables.get(name));

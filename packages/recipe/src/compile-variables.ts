@@ -2,6 +2,7 @@ import type { Architecture } from "./architecture.ts";
 import { workspace } from "./compile-steps.ts";
 import { packageVariables, suggestVariable, transformVariables } from "./expand.ts";
 import type { ReplaceAll } from "./go-regexp.ts";
+import { limits, refuseBeyond } from "./limits.ts";
 import type { RecipeSource } from "./schema.ts";
 import type { Problems } from "./source.ts";
 import { substituteText, type Variables } from "./variables.ts";
@@ -83,6 +84,12 @@ function resolveVars(recipe: RecipeSource, problems: Problems): Variables {
       problems.error(`the variable "vars.${name}" refers to itself: ${[...open, name].join(" → ")}`, source.place);
       return "";
     }
+    if (open.length >= limits.depth)
+      refuseBeyond(
+        `variables refer to each other more than ${limits.depth} deep`,
+        source.place,
+        "Give the value itself.",
+      );
     open.push(name);
     const refer = (each: string) => (each.startsWith("vars.") ? resolve(each.slice("vars.".length)) : undefined);
     const value = substituteText(source, refer, problems, {

@@ -1,5 +1,7 @@
+import { isMelangeError } from "@melange2/core";
 import { compareBytes } from "./byte-order.ts";
 import type { ReplaceAll } from "./go-regexp.ts";
+import { limits, refuseBeyond } from "./limits.ts";
 import { mapTexts } from "./plain.ts";
 import type {
   DependenciesSource,
@@ -11,7 +13,7 @@ import type {
 } from "./schema.ts";
 import type { Problems, Text } from "./source.ts";
 import { closest } from "./spelling.ts";
-import { pasteVariables, substituteText, type Variables } from "./variables.ts";
+import { growing, pasteVariables, substituteText, type Variables } from "./variables.ts";
 
 /**
  * The pass at reading time. Variables that are known by now are pasted into every template, ranged subpackages are repeated,
@@ -21,13 +23,11 @@ export function expandRecipe(source: RecipeSource, replaceAll: ReplaceAll, probl
   const variables = readingVariables(source, replaceAll, problems);
   const paste = <T>(value: T, known: Variables): T => pasteInto(value, known);
   const strict = strictLists(variables, problems);
-  const subpackages = source.subpackages
-    .flatMap((subpackage) => expandRange(subpackage, source, variables, problems))
-    .map((subpackage) => ({
-      ...subpackage,
-      dependencies: strict.dependencies(subpackage.dependencies),
-      test: subpackage.test && strict.test(subpackage.test),
-    }));
+  const subpackages = expandRanges(source, variables, problems).map((subpackage) => ({
+    ...subpackage,
+    dependencies: strict.dependencies(subpackage.dependencies),
+    test: subpackage.test && strict.test(subpackage.test),
+  }));
   const main = paste(source.package, variables);
   const test = source.test && paste(source.test, variables);
   return {
@@ -59,6 +59,12 @@ export function packageVariables(source: RecipeSource): Variables {
   ]);
 }
 
+/** Characters; an expression is compiled to something many times as large. */
+const longestExpression = 1000;
+
+const tooLong = (replace: Text): never =>
+  refuseBeyond("the transformed text grows beyond its limit here", replace.place, "Replace less.");
+
 /** Runs the transforms in order; each sees what the ones before it set. */
 export function transformVariables(
   transforms: readonly TransformSource[],
@@ -70,9 +76,17 @@ export function transformVariables(
     const input = substituteText(from, (name) => variables.get(name), problems, {
       hint: suggestVariable([...variables.keys()]),
     });
+    if (match.value.length > longestExpression)
+      refuseBeyond(
+        `the expression has more than ${longestExpression} characters`,
+        match.place,
+        "Use several transforms.",
+      );
     try {
-      variables.set(`vars.${to.value}`, replaceAll(input, match.value, replace.value));
+      const result = replaceAll(input, match.value, replace.value);
+      variables.set(`vars.${to.value}`, result.length > limits.substituted ? tooLong(replace) : result);
     } catch (cause) {
+      if (isMelangeError(cause)) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
       problems.error(`"${match.value}" is no regular expression of the RE2 dialect: ${why}`, match.place);
       variables.set(`vars.${to.value}`, "");
@@ -90,10 +104,28 @@ export function suggestVariable(known: readonly string[]): (name: string) => str
 function pasteInto<T>(value: T, variables: Variables): T {
   return mapTexts(value, (text) => {
     if (!text.template) return text;
-    const pasted = pasteVariables(text.value, variables);
+    const pasted = growing(text, () => pasteVariables(text.value, variables));
     return pasted === text.value ? text : { ...text, value: pasted };
   });
 }
+
+function expandRanges(source: RecipeSource, variables: Variables, problems: Problems): readonly SubpackageSource[] {
+  const all: SubpackageSource[] = [];
+  for (const subpackage of source.subpackages) {
+    const { range, at } = subpackage;
+    const repeats = source.data.find((each) => each.name.value === range.value)?.items.size ?? 1;
+    if (all.length + repeats > limits.subpackages)
+      refuseBeyond(
+        `there are more than ${limits.subpackages} subpackages`,
+        range.value === "" ? at : range.place,
+        split,
+      );
+    all.push(...expandRange(subpackage, source, variables, problems));
+  }
+  return all;
+}
+
+const split = "Make several recipes of this one.";
 
 function expandRange(
   subpackage: SubpackageSource,

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { isAbsolute, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MelangeError } from "@melange2/core";
 import type { PipelineSource } from "./pipeline-definitions.ts";
+import { readTextFile } from "./text-file.ts";
 
 /** The folder of the pipelines that come with melange2, beside `src` and `dist` alike. */
 const builtIn = fileURLToPath(new URL("../pipelines", import.meta.url));
@@ -16,7 +17,10 @@ export function pipelineDirectories(directories: readonly string[]): PipelineSou
         const file = join(directory, `${uses}.yaml`);
         if (!existsSync(file)) continue;
         refuseEscape(directory, file, uses);
-        return { file: directory === builtIn ? `built-in:${uses}.yaml` : file, text: readFileSync(file, "utf8") };
+        return {
+          file: directory === builtIn ? `built-in:${uses}.yaml` : file,
+          text: readTextFile(file, "the pipeline"),
+        };
       }
       return undefined;
     },

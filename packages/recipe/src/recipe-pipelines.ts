@@ -25,7 +25,7 @@ export function compilePipelines(
   problems: Problems,
 ): RecipePipelines {
   const definitions = pipelineDefinitions(pipelines, problems);
-  const scope = { variables, definitions, problems };
+  const scope = { variables, definitions, problems, spent: { steps: 0, characters: 0 } };
   return {
     main: compileSteps(recipe.pipeline, "", scope),
     mainTest: compileSteps(recipe.test?.pipeline ?? [], "test", scope),

@@ -71,16 +71,23 @@ export interface ProblemDetails {
   readonly needle?: string;
 }
 
+/** Errors that are collected, and warnings. */
+const mostProblems = 100;
+
 export function collectProblems(): Problems {
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
   const add = (list: Problem[], message: string, place: Place, details: ProblemDetails) => {
+    if (list === warnings && warnings.length >= mostProblems) return;
     const location = locationOf(place, details.needle);
     const same = list.some(
       (known) =>
         known.message === message && known.location?.line === location.line && known.location.file === location.file,
     );
-    if (!same) list.push({ message, location, hint: details.hint });
+    if (same) return;
+    list.push({ message, location, hint: details.hint });
+    // More are no help, and comparing each with all would take for ever.
+    if (errors.length >= mostProblems) throw recipeError(place.file.name, errors);
   };
   return {
     errors,

@@ -1,5 +1,7 @@
+import { capabilityNames, isCapability } from "@melange2/core";
 import type { PackageSource, RecipeSource, StepSource } from "./schema.ts";
 import type { Problems, Text } from "./source.ts";
+import { closest } from "./spelling.ts";
 
 const packageName = /^[a-zA-Z\d][a-zA-Z\d+_.-]*$/;
 const version = /^\d+(\.\d+)*[a-z]?((_alpha|_beta|_pre|_rc)\d*)?((_cvs|_svn|_git|_hg|_p)\d*)?$/;
@@ -12,6 +14,13 @@ export function validateRecipe(recipe: RecipeSource, problems: Problems): void {
   validatePackage(recipe.package, problems);
   validatePipeline(recipe.pipeline, problems.error);
   validateNames(recipe, problems);
+  for (const word of [...recipe.capabilities.add, ...recipe.capabilities.drop]) {
+    if (isCapability(word.value)) continue;
+    const meant = closest(word.value.toUpperCase(), capabilityNames);
+    problems.error(`there is no capability "${word.value}"`, word.place, {
+      hint: meant ? `Did you mean "${meant}"?` : "Name one of Linux, such as CAP_NET_ADMIN.",
+    });
+  }
   for (const subpackage of recipe.subpackages) {
     validatePriorities(subpackage.dependencies, problems);
     validatePipeline(subpackage.pipeline, problems.error);

@@ -1,3 +1,4 @@
+import { limits, refuseBeyond, TextTooLong } from "./limits.ts";
 import type { Problems, Text } from "./source.ts";
 
 /** Variables by name: `package.name`, `vars.x`. */
@@ -5,11 +6,17 @@ export type Variables = ReadonlyMap<string, string>;
 
 /**
  * The paste at reading time: exactly `${{name}}`, without blanks, for known names; everything else stays as it is.
- * One pass: what was pasted is not looked at again.
+ * One pass: what was pasted is not looked at again. Throws {@link TextTooLong}.
  */
 export function pasteVariables(value: string, variables: Variables): string {
   if (!value.includes("${{")) return value;
-  return value.replace(/\$\{\{([^{}]+)\}\}/g, (reference, name: string) => variables.get(name) ?? reference);
+  let length = value.length;
+  return value.replace(/\$\{\{([^{}]+)\}\}/g, (reference, name: string) => {
+    const pasted = variables.get(name) ?? reference;
+    length += pasted.length - reference.length;
+    if (length > limits.substituted) throw new TextTooLong();
+    return pasted;
+  });
 }
 
 const blank = /[ \t\r\n]*/y;
@@ -30,7 +37,7 @@ export interface BadReference {
 
 /**
  * The strict substitution of the compile pass: `${{`, blanks, a name, blanks, `}}`. Every reference must resolve; those that
- * do not are reported and stay as they are. `quote` shapes what is put in their place.
+ * do not are reported and stay as they are. `quote` shapes what is put in their place. Throws {@link TextTooLong}.
  */
 export function substituteVariables(
   value: string,
@@ -58,6 +65,7 @@ export function substituteVariables(
       report({ message, reference, name: variable });
     }
     result += value.slice(done, start) + (replacement === undefined ? reference : quote(replacement));
+    if (result.length > limits.substituted) throw new TextTooLong();
     done = end;
   }
   return result + value.slice(done);
@@ -83,5 +91,18 @@ export function substituteText(
     options.onBad?.();
     problems.error(message, text.place, { needle: reference, ...(hint === undefined ? {} : { hint }) });
   };
-  return substituteVariables(text.value, resolve, report, options.quote);
+  return growing(text, () => substituteVariables(text.value, resolve, report, options.quote));
 }
+
+/** Refuses, at the place of a text, what makes it grow beyond its limit. */
+export function growing<T>(text: Text, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof TextTooLong)) throw error;
+    const most = `${limits.substituted / 1024 / 1024} MiB`;
+    return refuseBeyond(`the text grows beyond ${most} when its variables are substituted`, text.place, tooBig);
+  }
+}
+
+const tooBig = "Look for variables that repeat each other.";

@@ -1,4 +1,5 @@
 import { type Document, isAlias, isScalar, isSeq, type Node, parseAllDocuments, type YAMLMap } from "yaml";
+import { limits, refuseBeyond } from "./limits.ts";
 import type { Place, Problems, SourceFile } from "./source.ts";
 
 /** A YAML value whose scalars keep their source text: what they mean is decided by whoever reads them. */
@@ -21,11 +22,14 @@ const mostAliases = 10_000;
 
 /** The first document of a file, or undefined when there is none or it is no YAML; all that is wrong goes to `problems`. */
 export function parseYaml(file: SourceFile, problems: Problems): YamlNode | undefined {
-  const documents = parseAllDocuments(file.text, {
-    schema: "failsafe",
-    uniqueKeys: false,
-    prettyErrors: false,
-  });
+  const { length } = file.text;
+  if (length > limits.text)
+    refuseBeyond(
+      `the file has more than ${limits.text} characters`,
+      { file, start: limits.text, end: length },
+      smaller,
+    );
+  const documents = parsed(file);
   if (!Array.isArray(documents)) return undefined;
   const whole: Place = { file, start: 0, end: file.text.length };
   const [document, second] = documents as Document.Parsed[];
@@ -36,6 +40,8 @@ export function parseYaml(file: SourceFile, problems: Problems): YamlNode | unde
   );
   for (const error of faults) {
     const [start, end] = error.pos;
+    // The parser catches its own stack's end, and reports it as a fault of the text.
+    if (error.message.includes("call stack")) refuseBeyond(tooDeep, deepest(file), flatter);
     problems.error(`not valid YAML: ${error.message}`, { file, start, end });
   }
   if (second) {
@@ -46,15 +52,43 @@ export function parseYaml(file: SourceFile, problems: Problems): YamlNode | unde
   return convert(document.contents as Node, document, file, problems);
 }
 
+const smaller = "Make the recipe smaller, or keep its data in files that its steps read.";
+const tooDeep = "values lie too deep in each other here";
+const flatter = "Keep the recipe flat: no real one is so deep.";
+
+/** The parser descends into each value: a file of brackets alone would take it below the end of its stack. */
+function parsed(file: SourceFile): ReturnType<typeof parseAllDocuments> {
+  try {
+    return parseAllDocuments(file.text, { schema: "failsafe", uniqueKeys: false, prettyErrors: false });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return refuseBeyond(tooDeep, deepest(file), flatter);
+  }
+}
+
+function deepest(file: SourceFile): Place {
+  let [depth, most, start] = [0, 0, 0];
+  for (const { 0: bracket, index } of file.text.matchAll(/[[{\]}]|(?<=^|[ -])-(?= )/g)) {
+    depth += bracket === "]" || bracket === "}" ? -1 : 1;
+    if (depth > most) [most, start] = [depth, index];
+  }
+  return { file, start, end: start + 1 };
+}
+
 function convert(root: Node, document: Document.Parsed, file: SourceFile, problems: Problems): YamlNode {
   const open = new Set<Node>();
   let aliases = 0;
+  let values = 0;
 
   const placeOf = (node: Node | null | undefined, fallback: Place): Place =>
     node?.range ? { file, start: node.range[0], end: node.range[1] } : fallback;
 
   function value(node: Node | null | undefined, fallback: Place): YamlNode {
     const place = placeOf(node, fallback);
+    values += 1;
+    if (values > limits.values) refuseBeyond(`the file has more than ${limits.values} values`, place, smaller);
+    if (open.size > limits.depth)
+      refuseBeyond(`values lie more than ${limits.depth} deep in each other`, place, flatter);
     if (!node) return { kind: "null", place };
     if (isAlias(node)) {
       const target = node.resolve(document);

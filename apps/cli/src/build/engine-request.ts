@@ -20,15 +20,24 @@ export interface EngineFlagValues {
 const files = ["buildkit-tls-ca", "buildkit-tls-cert", "buildkit-tls-key"] as const;
 const texts = ["buildkit-addr", "buildkit-tls-server-name"] as const;
 
-/** Throws code `usage` where a flag is for another engine. What BUILDKIT_HOST says is for whoever asks. */
-export function engineRequest(flags: EngineFlagValues, env: NodeJS.ProcessEnv): EngineRequest {
+/**
+ * What the flags say of the engine, and those that are for another one. Throws code `usage` where there are such flags and the engine is only the
+ * default: whoever gives an address of BuildKit and names no engine means BuildKit. What BUILDKIT_HOST says is for whoever asks.
+ * @param named Whether the user named the engine.
+ */
+export function engineRequest(
+  flags: EngineFlagValues,
+  named: boolean,
+  env: NodeJS.ProcessEnv,
+): EngineRequest & { readonly idle: readonly string[] } {
   const given = {
     ...Object.fromEntries(texts.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]]))),
     ...Object.fromEntries(files.flatMap((name) => (flags[name] === undefined ? [] : [[name, resolve(flags[name])]]))),
   };
   const ofEngine = (name: string) => name.startsWith(`${flags.engine}-`);
-  const stranger = Object.keys(given).find((name) => !ofEngine(name));
-  if (stranger !== undefined) {
+  const strangers = Object.keys(given).filter((name) => !ofEngine(name));
+  const [stranger] = strangers;
+  if (stranger !== undefined && !named) {
     const engine = stranger.split("-", 1)[0];
     throw new MelangeError("usage", `--${stranger} is not for the engine "${flags.engine}"`, {
       hint: `Add --engine ${engine}, or leave it out.`,
@@ -38,6 +47,7 @@ export function engineRequest(flags: EngineFlagValues, env: NodeJS.ProcessEnv): 
   const options = { ...fromEnvironment, ...given };
   return {
     name: flags.engine,
+    idle: strangers.map((name) => `--${name}`),
     options: Object.fromEntries(Object.entries(options).filter(([name]) => ofEngine(name))),
   };
 }

@@ -97,13 +97,15 @@ export default class Build extends MelangeCommand {
 
   async run(): Promise<void> {
     const { args, flags, raw } = await this.parse(Build);
+    const given = raw.flatMap((token) => (token.type === "flag" ? [token.flag] : []));
+    const engineNamed = given.includes("engine") || Boolean(process.env.MELANGE2_ENGINE);
     const exporting = flags["export-on-failure"];
-    if (!exporting) refuseIdleExportFlags(raw.flatMap((token) => (token.type === "flag" ? [token.flag] : [])));
+    if (!exporting) refuseIdleExportFlags(given);
     const wanted = exporting ? exportRequest(flags, this.asJson, process.env) : undefined;
     const interrupt = interruptSignal();
     this.#progress = await openProgress(flags.progress as ProgressMode, process.stderr);
     try {
-      const report = await this.build(args.recipe, flags, wanted, interrupt.signal);
+      const report = await this.build(args.recipe, flags, engineNamed, wanted, interrupt.signal);
       this.#progress.end();
       if ("skipped" in report) this.result({ status: "skipped", reason: report.skipped });
       else this.show(report);
@@ -139,13 +141,18 @@ export default class Build extends MelangeCommand {
   private async build(
     recipe: string,
     flags: Interfaces.InferredFlags<typeof Build.flags>,
+    engineNamed: boolean,
     wanted: ExportRequest | undefined,
     signal: AbortSignal,
   ): Promise<BuildReport | { readonly skipped: string }> {
     const tell = this.#tell;
     const where = locations(process.env);
     const contributions = discover(this.config);
-    const request = engineRequest(flags, process.env);
+    const { idle, ...request } = engineRequest(flags, engineNamed, process.env);
+    for (const flag of idle) {
+      const message = `${flag} is not for the engine "${request.name}", and is not used`;
+      tell({ type: "notice", level: "warning", message, hint: "Leave it out, or choose its engine with --engine." });
+    }
     tellProblems(contributions, tell);
     const variables = await readVariables({
       envFiles: flags["env-file"] ?? [],

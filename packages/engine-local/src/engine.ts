@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Engine, EngineContext, EngineOptions, EngineSession, Finding } from "@melange2/core";
 import { hostFindings, readHostFacts } from "./check.ts";
+import { deviceNodes } from "./device-nodes.ts";
 import { takeLocks } from "./file-lock.ts";
 import { fromSystem, throwIfAborted } from "./foreign-errors.ts";
 import { readHost } from "./host.ts";
@@ -52,7 +53,8 @@ async function openSession(context: EngineContext, options: EngineOptions, cache
   const space = await (async () => {
     try {
       const directory = createSessionDirectory(join(state.tmp, name), store);
-      return { host, state, store, directory, fifos: fifoPool(host, directory.fifos), options };
+      const devices = deviceNodes(host, join(state.root, "devices"), join(directory.path, "nodes"));
+      return { host, state, store, directory, fifos: fifoPool(host, directory.fifos), devices, options };
     } catch (error) {
       await locks[Symbol.asyncDispose]();
       throw error;

@@ -1,21 +1,33 @@
-import { existsSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EnterOptions, Exit, ImageFile } from "@melange2/core";
 import { writeTar } from "@melange2/oci";
-import { bootText } from "./boot-script.ts";
+import { bootText, inputOf, nestedCommand, secretsText } from "./boot-script.ts";
 import { exitOf, outOfMemoryKills, wasInterrupted } from "./exit.ts";
+import type { Host } from "./host.ts";
 import { hostMount } from "./host-mount.ts";
 import { imageFileEntries } from "./image-file-entries.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
-import { besideDraft, newRoot } from "./new-root.ts";
-import { launchSandbox } from "./sandbox.ts";
+import { besideDraft, type NewRoot, newRoot } from "./new-root.ts";
+import { launchSandbox, type Terminal } from "./sandbox.ts";
 import { secretValues } from "./secret-values.ts";
-import { shellWords } from "./shell-quote.ts";
+import { shellQuote, shellWords } from "./shell-quote.ts";
+import { staticShell } from "./static-shell.ts";
 import { insideWords } from "./step-command.ts";
 import { extractTar } from "./unpack-layer.ts";
 import type { WorkSpace } from "./work-space.ts";
 
-const intoWorkdir = 'cd "$1" || exit; shift; exec "$@"';
+/** Changes to the wanted folder, or else to the nearest one above it that there is, and says so; then runs the command. */
+const intoWorkdir = `at=$1
+until cd "$at" 2>/dev/null; do
+  case $at in /*/*) at=\${at%/*} ;; *) at=/ ;; esac
+done
+[ "$at" = "$1" ] || printf 'melange2: %s is no folder in this state; the nearest one is %s\n' "$1" "$at" >&2
+shift
+exec "$@"`;
+
+/** Where a shell of the host's is seen that was brought along. */
+const broughtShell = "/dev/.melange2-busybox";
 
 /** A process on a scratch copy of a state, on the streams that Node has. Nothing of it stays. */
 export async function enterState(space: WorkSpace, at: LocalSnapshot, options: EnterOptions): Promise<Exit> {
@@ -26,25 +38,9 @@ export async function enterState(space: WorkSpace, at: LocalSnapshot, options: E
   const root = await newRoot(space, at, mounts, signal);
   await layOver(space, options.files, join(root.draft, "fs"), signal);
 
-  const command = insideWords(
-    host,
-    {
-      argv: ["/bin/sh", "-c", intoWorkdir, "sh", options.workdir, ...options.argv],
-      env: options.env,
-      secretEnv: options.secretEnv,
-      user: options.user,
-      capabilities: { add: [], drop: [] },
-      nestedIn: besideDraft(root.draft, "user"),
-    },
-    options.secretEnv,
-  );
+  const terminal: Terminal = process.stdin.isTTY && process.stdout.isTTY ? "own" : "streams";
   const script = besideDraft(root.draft, "sh");
-  const console = options.tty.interactive ? terminalOfStdin() : undefined;
-  const text = `${bootText(host, space.directory, { ...root.plan, console })}code=0
-${shellWords(command)} 3>&- || code=$?
-echo "end 0 $code" >&3
-`;
-  writeFileSync(script, text, { mode: 0o600 });
+  writeFileSync(script, scriptText(space, root, options, terminal), { mode: 0o600 });
 
   let code: number | undefined;
   const before = outOfMemoryKills();
@@ -52,7 +48,7 @@ echo "end 0 $code" >&3
     script,
     network: root.plan.network,
     secrets,
-    terminal: true,
+    terminal,
     onReport: (report) => {
       if (report.event === "end") code = report.code;
     },
@@ -68,6 +64,53 @@ echo "end 0 $code" >&3
   return exitOf(code ?? 137, { before, after: outOfMemoryKills() });
 }
 
+function scriptText({ host, directory }: WorkSpace, root: NewRoot, options: EnterOptions, terminal: Terminal): string {
+  const words = (shell: readonly string[], argv: readonly string[]) =>
+    insideWords(host, {
+      argv: [...shell, "-c", intoWorkdir, "sh", options.workdir, ...argv],
+      env: options.env,
+      secretEnv: options.secretEnv,
+      user: options.user,
+      capabilities: { add: [], drop: [] },
+      nestedIn: besideDraft(root.draft, "user"),
+      apart: false,
+      shell,
+    });
+  const usual = words(["/bin/sh"], options.argv);
+  const withSecrets = options.secretEnv.length > 0;
+  const input = inputOf(withSecrets);
+  const boot = bootText(host, directory, {
+    ...root.plan,
+    console: terminal === "own",
+    nested: usual[0] === nestedCommand ? [usual[1] ?? ""] : [],
+  });
+  return `${withSecrets ? secretsText(host) : ""}${boot}code=0
+if ${shellQuote(host.tool("chroot"))} . /bin/sh -c : 2>/dev/null; then
+${shellWords(usual)} 3>&-${input.redirection} || code=$?${input.body}
+else
+${withoutShell(host, root, (shell) => `${shellWords(words(shell, instead(options.argv, shell)))} 3>&-${input.redirection} || code=$?${input.body}`)}
+fi
+echo "end 0 $code" >&3
+`;
+}
+
+/** What happens in a state that has no shell of its own: one of the host's is brought along, where the host has one that needs nothing else. */
+function withoutShell(host: Host, root: NewRoot, command: (shell: readonly string[]) => string): string {
+  const brought = staticShell(host);
+  if (brought === undefined)
+    return `echo "melange2: this state has no /bin/sh that runs, and this machine has no static busybox to bring along; files can be read with melange2 debug cat and cp" >&2
+code=127`;
+  writeFileSync(join(root.plan.devices, ".melange2-busybox"), "");
+  return `echo "melange2: this state has no /bin/sh that runs; this is the busybox of the machine" >&2
+${shellQuote(host.tool("mount"))} -n -o bind,ro,nosuid -- ${shellQuote(brought)} .${broughtShell}
+${command([broughtShell, "sh"])}`;
+}
+
+/** A shell that was asked for is the one that is there. */
+function instead(argv: readonly string[], shell: readonly string[]): readonly string[] {
+  return argv.length === 1 && argv[0] === "/bin/sh" ? shell : argv;
+}
+
 async function layOver(
   space: WorkSpace,
   files: readonly ImageFile[],
@@ -76,9 +119,4 @@ async function layOver(
 ): Promise<void> {
   if (files.length === 0) return;
   await extractTar(space.host, writeTar(imageFileEntries(files, 0n)), folder, signal);
-}
-
-/** The terminal's device, for programs that ask for /dev/console. */
-function terminalOfStdin(): string | undefined {
-  return process.stdin.isTTY ? readlinkSync("/proc/self/fd/0") : undefined;
 }

@@ -56,6 +56,8 @@ export function missingTool(name: string): MelangeError {
 /** The package that brings a tool on most distributions. */
 export function packageOf(tool: string): string {
   if (["setpriv", "unshare", "mount", "flock", "nsenter"].includes(tool)) return "util-linux";
+  if (tool === "script") return "util-linux (bsdutils, util-linux-script)";
+  if (tool === "capsh") return "libcap (libcap2-bin)";
   if (tool === "tar") return "GNU tar";
   if (tool === "ip") return "iproute2";
   if (tool === "newuidmap" || tool === "newgidmap") return "uidmap (shadow-utils)";

@@ -26,10 +26,12 @@ export const requiredTools = [
   "du",
   "chown",
   "sleep",
+  "cat",
+  "mknod",
   "nsenter",
   "readlink",
 ] as const;
-export type Tool = (typeof requiredTools)[number] | "ip" | "newuidmap" | "newgidmap";
+export type Tool = (typeof requiredTools)[number] | "ip" | "newuidmap" | "newgidmap" | "busybox" | "capsh" | "script";
 
 /** What a session must know of the machine, read once. */
 export interface Host {
@@ -40,21 +42,27 @@ export interface Host {
   readonly helperEnv: Readonly<Record<string, string>>;
   /** Absolute path of a tool. Raises `engine` where it is missing. */
   tool(name: Tool): string;
+  /** Absolute path of a tool that can be done without; undefined where it is missing. */
+  findTool(name: Tool): string | undefined;
 }
 
 export function readHost(env: Readonly<Record<string, string | undefined>>): Host {
   const path = searchPath(env);
-  const found = new Map<Tool, string>();
+  const found = new Map<Tool, string | undefined>();
+  const lookUp = (name: Tool): string | undefined => {
+    if (!found.has(name)) found.set(name, findTool(name, path));
+    return found.get(name);
+  };
   return {
     mapping: mappingOf(path),
     userxattr: process.getuid?.() !== 0 || !ownsAllIds(),
     helperEnv: { PATH: path, LC_ALL: "C", LIBMOUNT_FORCE_MOUNT2: "always" },
     tool(name) {
-      const known = found.get(name) ?? findTool(name, path);
+      const known = lookUp(name);
       if (known === undefined) throw missingTool(name);
-      found.set(name, known);
       return known;
     },
+    findTool: lookUp,
   };
 }
 

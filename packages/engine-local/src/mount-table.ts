@@ -5,25 +5,34 @@ import type { Host } from "./host.ts";
 /** Lines of fstab, for one `mount -a`: each mount costs a process otherwise. */
 export interface MountTable {
   /** Kernel views and devices. */
-  readonly always: string;
-  /** Where the environment has such files for them to be mounted on. */
-  readonly resolvConf: string;
-  readonly hosts: string;
+  readonly kernel: string;
+  /** Files of the host's over those of an /etc that is a plain directory. */
+  readonly etc: string;
 }
 
-/** Paths are absolute: the root that is being made, the sandbox's own directory of devices, the file that is its /etc/hosts. */
-export function mountTable(
-  host: Host,
-  paths: { readonly root: string; readonly devices: string; readonly hosts: string },
-): MountTable {
-  const { root } = paths;
-  const quiet = "nosuid,nodev,noexec";
+export interface MountPaths {
+  /** The root that is being made. */
+  readonly root: string;
+  /** The sandbox's own directory of devices. */
+  readonly devices: string;
+  /** A folder with device nodes of the session's own; undefined: the host's are seen, and cannot be changed. */
+  readonly nodes: string | undefined;
+  /** Files that are seen in /etc, by name: `hosts`, `resolv.conf`. */
+  readonly etc: Readonly<Record<string, string>>;
+}
+
+const quiet = "nosuid,nodev,noexec";
+
+/** A read-only bind must repeat the flags of what it binds. */
+export const fileOptions = `bind,ro,${quiet}`;
+
+/** Paths are absolute. */
+export function mountTable(host: Host, paths: MountPaths): MountTable {
+  const { root, nodes } = paths;
   // Group 5 (tty) exists only where a range of groups is mapped.
   const group = host.mapping === "single" ? "" : ",gid=5";
-  // A read-only bind must repeat the flags of what it binds.
-  const file = (source: string, name: string) => fstab([[source, `${root}/etc/${name}`, "none", `bind,ro,${quiet}`]]);
   return {
-    always: fstab([
+    kernel: fstab([
       ["proc", `${root}/proc`, "proc", quiet],
       // Not every kernel has all of them.
       ...["bus", "fs", "irq", "sys", "sysrq-trigger"]
@@ -33,12 +42,19 @@ export function mountTable(
       ...(host.mapping === "root" ? [["sysfs", `${root}/sys`, "sysfs", `ro,${quiet}`] as Line] : []),
       // In a user namespace nobody makes devices, and flags that the file system has already may not be left out.
       [paths.devices, `${root}/dev`, "none", host.userxattr ? "bind" : "bind,nosuid,nodev"],
-      ...deviceNames.map((name): Line => [`/dev/${name}`, `${root}/dev/${name}`, "none", "bind"]),
+      ...deviceNames.map((name): Line => {
+        const target = `${root}/dev/${name}`;
+        // Through a read-only mount a device is written to, but neither its mode nor its owner is changed.
+        return nodes === undefined
+          ? [`/dev/${name}`, target, "none", "bind,ro,nosuid,noexec"]
+          : [`${nodes}/${name}`, target, "none", "bind,nosuid,noexec"];
+      }),
       ["devpts", `${root}/dev/pts`, "devpts", `nosuid,noexec,newinstance,ptmxmode=0666,mode=0620${group}`],
       ["tmpfs", `${root}/dev/shm`, "tmpfs", "nosuid,nodev,mode=1777"],
     ]),
-    resolvConf: file("/etc/resolv.conf", "resolv.conf"),
-    hosts: file(paths.hosts, "hosts"),
+    etc: fstab(
+      Object.entries(paths.etc).map(([name, source]): Line => [source, `${root}/etc/${name}`, "none", fileOptions]),
+    ),
   };
 }
 

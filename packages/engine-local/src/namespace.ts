@@ -4,7 +4,7 @@ import type { Host } from "./host.ts";
 export interface Isolation {
   /** `host`: the machine's network; `none`: a loopback interface of its own; */
   readonly network: "host" | "none";
-  /** System V IPC and host name apart as well. */
+  /** System V IPC, host name and the view of control groups apart as well. */
   readonly full: boolean;
 }
 
@@ -18,7 +18,7 @@ export function inNamespaces(host: Host, isolation: Isolation): readonly string[
     host.tool("unshare"),
     ...userNamespace(host),
     ...(isolation.network === "none" ? ["-n"] : []),
-    ...(isolation.full ? ["-i", "-u"] : []),
+    ...(isolation.full ? ["-i", "-u", "-C"] : []),
     ...["-m", "-p", "-f", "--kill-child", "--propagation", "slave", "--"],
   ];
 }

@@ -6,6 +6,7 @@ import { startJob } from "./jobs.ts";
 import { localSnapshot } from "./local-snapshot.ts";
 import { mountableLayers } from "./merged-layers.ts";
 import { shellQuote, shellWords } from "./shell-quote.ts";
+import { walkText } from "./walk-text.ts";
 import type { WorkSpace } from "./work-space.ts";
 
 const nothingThere = 66;
@@ -19,6 +20,8 @@ export async function* readState(space: WorkSpace, at: Snapshot, path: string, s
   const text = [
     // The kernel wants two layers where there is no upper one.
     ...overlayText(host, directory, { lowers: [...layers.map(directory.shortName).reverse(), "e"] }),
+    `absent() { exit ${nothingThere}; }`,
+    `circle() { exit ${nothingThere}; }`,
     walkText(shellQuote(host.tool("readlink"))),
     `walk ${shellQuote(names.join("/"))}`,
     `last=${shellQuote(last)}`,
@@ -40,28 +43,4 @@ export async function* readState(space: WorkSpace, at: Snapshot, path: string, s
   } finally {
     job.kill();
   }
-}
-
-/** Defines `walk PATH`: a cd from the root of the state that follows links as a process inside would. */
-function walkText(readlink: string): string {
-  return `walk() {
-  root=$PWD rest=$1 links=0
-  while [ -n "$rest" ]; do
-    name=\${rest%%/*}
-    case $rest in */*) rest=\${rest#*/} ;; *) rest= ;; esac
-    case $name in
-      '' | .) continue ;;
-      ..) [ "$PWD" = "$root" ] || cd -P .. ; continue ;;
-    esac
-    if [ -L "$name" ]; then
-      links=$((links + 1))
-      [ "$links" -le 40 ] || exit ${nothingThere}
-      target=$(${readlink} -- "$name")
-      case $target in /*) cd "$root" ;; esac
-      rest=$target/$rest
-    else
-      cd -P "./$name" 2>/dev/null || exit ${nothingThere}
-    fi
-  done
-}`;
 }

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   cacheMountsOf,
   commandOf,
@@ -8,18 +9,18 @@ import {
   type Step,
   type Unit,
 } from "@melange2/core";
-import { bootText, nestedCommand, type Report, stepsText } from "./boot-script.ts";
+import { bootText, nestedCommand, type Report, secretsText, stepsText } from "./boot-script.ts";
 import { cacheKey } from "./cache-key.ts";
 import { exitOf, outOfMemoryKills, timedOut, wasInterrupted } from "./exit.ts";
 import { isDiskFull, throwIfAborted } from "./foreign-errors.ts";
 import { hostMount } from "./host-mount.ts";
 import { newLayerId } from "./layer-store.ts";
 import { type LocalSnapshot, parentsFor, snapshotAbove } from "./local-snapshot.ts";
-import { besideDraft, type NewRoot, newRoot, removeDraft } from "./new-root.ts";
+import { besideDraft, type NewRoot, newRoot, removeDraft, removePlaced } from "./new-root.ts";
 import { type FifoPair, readFifo } from "./output-fifos.ts";
 import { launchSandbox, type Sandbox } from "./sandbox.ts";
 import { secretValues } from "./secret-values.ts";
-import { insideWords } from "./step-command.ts";
+import { insideWords, isShortWord } from "./step-command.ts";
 import { noteLitter } from "./upkeep-notes.ts";
 import type { WorkSpace } from "./work-space.ts";
 
@@ -79,23 +80,37 @@ async function runSteps(
   const output = fifos.map((pair, step) => readStep(pair, step, options.onOutput));
   const script = besideDraft(root.draft, "sh");
   const steps = unit.steps.map((step, index) => ({
-    argv: stepWords(space, step, Object.keys(secrets), besideDraft(root.draft, `${index}.user`)),
+    argv: stepWords(space, step, {
+      nestedIn: besideDraft(root.draft, `${index}.user`),
+      // Of the processes that the steps before it left, none may look into it while it enters.
+      apart: unit.steps.length > 1,
+      script: longScript(root, step, index),
+    }),
+    secrets: step.secretEnv.length > 0,
     ...(fifos[index] as FifoPair),
   }));
   const nested = steps.flatMap(({ argv: [first, file = ""] }) => (first === nestedCommand ? [file] : []));
-  const text = bootText(host, space.directory, { ...root.plan, nested }) + stepsText(steps);
+  const withSecrets = Object.keys(secrets).length > 0;
+  const text =
+    (withSecrets ? secretsText(host) : "") +
+    bootText(host, space.directory, { ...root.plan, nested }) +
+    stepsText(steps);
   writeFileSync(script, text, { mode: 0o600 });
 
   const progress = followSteps(unit.steps, options.onStep, (step) => output[step]?.finishStep());
   const stop = () => progress.stop("interrupted");
+  const placed: string[] = [];
   try {
     throwIfAborted(options.signal);
     const sandbox = launchSandbox(host, {
       script,
       network: root.plan.network,
       secrets,
-      terminal: false,
-      onReport: progress.onReport,
+      terminal: "none",
+      onReport(report) {
+        if (report.event === "placed") placed.push(report.path);
+        else progress.onReport(report);
+      },
     });
     progress.watch(sandbox);
     options.signal.addEventListener("abort", stop, { once: true });
@@ -105,22 +120,29 @@ async function runSteps(
     await Promise.all(output.map((one) => one.close()));
     space.fifos.giveBack(fifos);
   }
+  await removePlaced(space, root.draft, placed);
   return progress.failure();
 }
 
-function stepWords(space: WorkSpace, step: Step, secretNames: readonly string[], nestedIn: string): readonly string[] {
-  return insideWords(
-    space.host,
-    {
-      argv: commandOf(step),
-      env: step.env,
-      secretEnv: step.secretEnv,
-      user: step.user,
-      capabilities: step.capabilities,
-      nestedIn,
-    },
-    secretNames,
-  );
+interface StepPlace {
+  readonly nestedIn: string;
+  readonly apart: boolean;
+  /** Where the script lies inside, where it is no word for an argv. */
+  readonly script: string | undefined;
+}
+
+function stepWords(space: WorkSpace, step: Step, { script, ...place }: StepPlace): readonly string[] {
+  const { env, secretEnv, user, capabilities } = step;
+  const argv = script === undefined ? commandOf(step) : ["/bin/sh", script];
+  return insideWords(space.host, { argv, env, secretEnv, user, capabilities, ...place });
+}
+
+/** A script that is too long for an argv is read from a file in the sandbox's own /dev. */
+function longScript(root: NewRoot, step: Step, index: number): string | undefined {
+  if (step.command !== undefined || isShortWord(step.script)) return undefined;
+  const name = `.melange2-script-${index}`;
+  writeFileSync(join(root.plan.devices, name), step.script, { mode: 0o444 });
+  return `/dev/${name}`;
 }
 
 function readStep(pair: FifoPair, step: number, onOutput: RunOptions["onOutput"]) {

@@ -1,24 +1,31 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { parseReport, type Report } from "./boot-script.ts";
 import { cannotStart, interrupted, toolFailed } from "./foreign-errors.ts";
 import type { Host } from "./host.ts";
 import { inheritedDescriptors } from "./inherited-descriptors.ts";
 import { killNamespace } from "./jobs.ts";
-import { inNamespaces } from "./namespace.ts";
+import { diesWithParent, inNamespaces } from "./namespace.ts";
+import { shellWords } from "./shell-quote.ts";
+import { secretLines } from "./step-command.ts";
 
 export interface SandboxLaunch {
   /** The file with the text of process 1. */
   readonly script: string;
   readonly network: "host" | "none";
-  /** By name; they are in process 1's environment and in no argv. */
+  /** By name; process 1 reads them on descriptor 4, so that they are in no argv, and in no environment of a program of the host's. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** Standard streams of process 1: inherited from Node for a terminal, else none. */
-  readonly terminal: boolean;
+  readonly terminal: Terminal;
   readonly onReport: (report: Report) => void;
 }
+
+/**
+ * What process 1 has as standard streams. `none`: no input, and no output but for what the engine reads. `streams`: Node's own, in a session without
+ * a terminal, so that nothing inside can type into the user's. `own`: a terminal of the sandbox's own, whose keys and screen are those of Node's.
+ */
+export type Terminal = "none" | "streams" | "own";
 
 export interface Sandbox {
   /** Ends process 1 and so everything in the sandbox. */
@@ -30,29 +37,53 @@ export interface Sandbox {
 }
 
 const reportFd = 3;
+const secretsFd = 4;
+
+/** Process 1 and what starts it. What a step sends to its process group must not reach ours, which no namespace keeps apart. */
+function launchWords(host: Host, { network, script, terminal }: SandboxLaunch): readonly string[] {
+  const namespaces = inNamespaces(host, { network, full: true });
+  const shell = ["/bin/sh", script];
+  if (terminal !== "own") return [...namespaces, host.tool("setsid"), ...shell];
+  // It copies keys and sizes to the terminal that it makes, and what comes from there to the screen.
+  return [
+    ...diesWithParent(host),
+    host.tool("script"),
+    "-qefc",
+    `exec ${shellWords([...namespaces, ...shell])}`,
+    "/dev/null",
+  ];
+}
+
+function sendSecrets(pipe: Writable, secrets: SandboxLaunch["secrets"]): void {
+  // A sandbox that never started reads nothing; its exit code says why.
+  pipe.on("error", () => {});
+  pipe.end(secretLines(secrets));
+}
 
 export function launchSandbox(host: Host, launch: SandboxLaunch): Sandbox {
-  const [program = "", ...rest] = [
-    ...inNamespaces(host, { network: launch.network, full: true }),
-    // What a step sends to its process group must not reach ours, which no namespace keeps apart.
-    ...(launch.terminal ? [] : [host.tool("setsid")]),
-    "/bin/sh",
-    launch.script,
-  ];
+  const [program = "", ...rest] = launchWords(host, launch);
   const nothing = openSync("/dev/null", "r");
   let ready = false;
   let killed = false;
   try {
-    const standard = launch.terminal
-      ? (["inherit", "inherit", "inherit"] as const)
-      : (["ignore", "ignore", "pipe"] as const);
-    const stdio: ("ignore" | "pipe" | "inherit" | number)[] = [...standard, "pipe"];
+    const standard =
+      launch.terminal === "none"
+        ? (["ignore", "ignore", "pipe"] as const)
+        : (["inherit", "inherit", "inherit"] as const);
+    const secrets = Object.keys(launch.secrets).length > 0;
+    const stdio: ("ignore" | "pipe" | "inherit" | number)[] = [
+      ...standard,
+      "pipe",
+      ...(secrets ? (["pipe"] as const) : []),
+    ];
+    const ours = stdio.length;
     for (const fd of inheritedDescriptors()) {
-      if (fd === reportFd) continue;
+      if (fd < ours) continue;
       while (stdio.length < fd) stdio.push("ignore");
       stdio[fd] = nothing;
     }
-    const child = spawn(program, rest, { env: { ...launch.secrets, ...host.helperEnv }, stdio });
+    const child = spawn(program, rest, { env: host.helperEnv, stdio });
+    if (secrets) sendSecrets(child.stdio[secretsFd] as Writable, launch.secrets);
     const stderr = collectText(child.stderr);
     onLines(child.stdio[reportFd] as Readable, (line) => {
       const report = parseReport(line);

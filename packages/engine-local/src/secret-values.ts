@@ -1,15 +1,16 @@
 import { engineError } from "./foreign-errors.ts";
-import { refuseLauncherNames } from "./step-command.ts";
 import type { WorkSpace } from "./work-space.ts";
 
-/** The values for a launch, by name. They go into an environment and nowhere else. Raises `engine` where one is missing. */
+/** The values for a launch, by name. They go over a pipe and nowhere else. Raises `engine` where one is missing. */
 export function secretValues(space: WorkSpace, names: readonly string[]): Readonly<Record<string, string>> {
-  refuseLauncherNames(space.host, names);
   return Object.fromEntries(
     names.map((name) => {
       const value = space.options.secrets.get(name);
       if (value === undefined)
-        throw engineError(`the secret ${name} has no value`, `set it in the environment, as with --secret-env ${name}`);
+        throw engineError(
+          `the secret ${name} has no value`,
+          `Set it in the environment, as with --secret-env ${name}.`,
+        );
       return [name, value];
     }),
   );

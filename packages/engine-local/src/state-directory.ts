@@ -14,6 +14,7 @@ import type { Mapping } from "./host.ts";
  *     tmp/SESSION/          one session's work, gone with it
  *     caches/NAME           what steps share from build to build, mounted where they ask for it; in no state
  *     locks/                files that flock holds
+ *     devices/              nodes that each session copies for its sandboxes; made as root only
  *     growth, litter        see upkeep-notes.ts
  */
 export interface StateDirectory {

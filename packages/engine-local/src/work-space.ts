@@ -1,4 +1,5 @@
 import type { EngineOptions } from "@melange2/core";
+import type { DeviceNodes } from "./device-nodes.ts";
 import type { Host } from "./host.ts";
 import type { LayerStore } from "./layer-store.ts";
 import type { FifoPool } from "./output-fifos.ts";
@@ -12,5 +13,6 @@ export interface WorkSpace {
   readonly store: LayerStore;
   readonly directory: SessionDirectory;
   readonly fifos: FifoPool;
+  readonly devices: DeviceNodes;
   readonly options: EngineOptions;
 }

@@ -189,27 +189,66 @@ describe("steps in the sandbox", () => {
     expect([...tree.keys()].filter((path) => path.startsWith("var/cache"))).toEqual([]);
   });
 
-  it("refuse a mount point that a link leads out of the environment", async () => {
+  it("have a mount point behind a link inside, wherever the link aims, and nothing is made on the host", async () => {
     await using build = await openBuild();
-    const base = await build.session.load(busyboxEnvironment([{ name: "out", type: "symlink", linkname: scratch() }]), {
+    const outside = scratch();
+    const base = await build.session.load(busyboxEnvironment([{ name: "out", type: "symlink", linkname: outside }]), {
       signal: never,
     });
-    const mounts = [{ kind: "cache", source: scratch(), target: "/out/x" }] as const;
-    await expect(build.run(base, [["true", { mounts }]])).rejects.toMatchObject({
-      code: "engine",
-      message: expect.stringContaining("/out/x"),
-    });
+    const source = scratch();
+    const mounts = [{ kind: "cache", source, target: "/out/x/y" }] as const;
+    const { stdout } = await build.run(base, [["echo seen > /out/x/y/f; ls -d /out/x/y", { mounts }]]);
+    expect(stdout).toEqual(["/out/x/y\n"]);
+    expect(readFileSync(join(source, "f"), "utf8")).toBe("seen\n");
+    expect(readdirSync(outside)).toEqual([]);
   });
 
-  it("refuse an environment whose /dev leads elsewhere", async () => {
+  it("refuse a mount point below what is no folder, and one behind links in a circle", async () => {
     await using build = await openBuild();
-    const layer = layerFromEntries([{ header: tarHeader({ name: "dev", type: "symlink", linkname: "/tmp" }) }]);
-    const environment = { ...busyboxEnvironment(), layers: [...busyboxEnvironment().layers, layer] };
+    const extra = [
+      { name: "file", type: "fifo" },
+      { name: "loop", type: "symlink", linkname: "/loop" },
+    ] as const;
+    const base = await build.session.load(busyboxEnvironment(extra), { signal: never });
+    for (const target of ["/file/x", "/loop/x"]) {
+      const mounts = [{ kind: "cache", source: scratch(), target }] as const;
+      await expect(build.run(base, [["true", { mounts }]])).rejects.toMatchObject({
+        code: "engine",
+        message: expect.stringContaining(target),
+      });
+    }
+  });
+
+  const odd = ["/tmp", "tmp", "/nowhere", "..", "/", "SELF"];
+  it.each(odd)("run where /dev, /proc, /sys and /etc are links to %s, which the kept layer has again", async (aim) => {
+    await using build = await openBuild();
+    const names = ["dev", "proc", "sys", "etc"];
+    const links = names.map((name) => ({
+      header: tarHeader({ name, type: "symlink", linkname: aim === "SELF" ? name : aim }),
+    }));
+    const { layers, ...rest } = busyboxEnvironment();
+    const environment = { ...rest, layers: [...layers, layerFromEntries(links)] };
     const base = await build.session.load(environment, { signal: never });
-    await expect(build.run(base, ["true"])).rejects.toMatchObject({
-      code: "engine",
-      message: expect.stringContaining("/dev"),
-    });
+    const script =
+      "test -c /dev/null && test -r /proc/self/status && grep -q localhost /etc/hosts && echo all there; exit 7";
+    const { result, stdout } = await build.run(base, [script]);
+    expect(stdout).toEqual(["all there\n"]);
+    const tree = await build.tree(stateOf(result));
+    for (const name of names) expect([name, tree.get(name)?.type]).toEqual([name, "symlink"]);
+  });
+
+  it("run after a step that took away or replaced what they need, and the state is what that step left", async () => {
+    await using build = await openBuild();
+    const hosts = { name: "etc/hosts", type: "symlink", linkname: "/nowhere" } as const;
+    const base = await build.session.load(busyboxEnvironment([hosts]), { signal: never });
+    const at = await build.after(base, "rm -rf /tmp; ln -s /etc /tmp");
+    const script = "grep -q localhost /etc/hosts && test -e /etc/resolv.conf && readlink /tmp; exit 7";
+    const { result, stdout } = await build.run(at, [script]);
+    expect(stdout).toEqual(["/etc\n"]);
+    const tree = await build.tree(stateOf(result));
+    expect(tree.get("etc/hosts")).toMatchObject({ type: "symlink", linkname: "/nowhere" });
+    expect(tree.has("etc/resolv.conf")).toBe(false);
+    expect(tree.get("tmp")?.type).toBe("symlink");
   });
 
   it("have no network where there is to be none", async () => {
@@ -390,7 +429,7 @@ describe("an environment", () => {
     ]);
     const { layers, ...rest } = busyboxEnvironment();
     const base = await build.session.load({ ...rest, layers: [...layers, above] }, { signal: never });
-    const { stdout } = await build.run(base, ["ls /var; ls /etc; stat -c %a /etc"]);
+    const { stdout } = await build.run(base, ["ls /var; ls /etc | grep -v -e hosts -e resolv.conf; stat -c %a /etc"]);
     expect(stdout[0]).toBe("only\n750\n");
   });
 

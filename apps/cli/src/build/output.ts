@@ -1,10 +1,9 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { type EngineSession, MelangeError, type Plan, type Snapshot } from "@melange2/core";
-import { ignoreEndedReader } from "../output-errors.ts";
+import { lstatSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
+import { join, posix } from "node:path";
+import { type EngineSession, isMelangeError, MelangeError, type Plan, type Snapshot } from "@melange2/core";
+import { writeHostTree } from "./host-tree.ts";
+import { scratchFolder } from "./scratch-folder.ts";
 
 export interface Output {
   readonly package: string;
@@ -12,48 +11,77 @@ export interface Output {
 }
 
 /**
- * Brings `melange-out/NAME` of every package into `OUT/ARCH/NAME`. A folder of an earlier build is replaced as a whole, when the new
- * one is complete. Packages whose folder the build never made are left out.
+ * Brings `melange-out/NAME` of every package into `OUT/ARCH/NAME`, an empty folder where the build made none. A folder of an earlier build is
+ * replaced as a whole, when the new one is complete. What a step left is never followed: a `melange-out` or a package's folder that is no real
+ * folder is refused by name, with code `recipe`. `state`: what the last step left; undefined: no step ran.
  */
 export async function takeOutput(
   session: EngineSession,
-  state: Snapshot,
+  state: Snapshot | undefined,
   plan: Plan,
   directory: string,
   signal: AbortSignal,
 ): Promise<readonly Output[]> {
   const target = join(directory, plan.subject.arch);
-  const unwritten = (why: string) =>
-    new MelangeError("engine", `the build's files could not be written to ${target}: ${why}`, {
-      hint: "Check that there is room and that the folder may be written, or give another --out-dir.",
-    });
   try {
     await mkdir(target, { recursive: true });
-    const incoming = await mkdtemp(join(target, ".melange2-"));
-    try {
-      const tar = session.read(state, `${plan.workspace}/melange-out`, { signal });
-      await extract(tar, incoming, { unwritten, signal });
-      return await moveInto(target, incoming, plan);
-    } finally {
-      await rm(incoming, { recursive: true, force: true });
-    }
+    await using scratch = await scratchFolder(target);
+    if (state !== undefined) await fetchOutput(session, state, plan, scratch.path, signal);
+    return await moveInto(target, scratch.path, plan);
   } catch (error) {
-    throw isFileError(error) ? unwritten(error.message) : error;
+    throw isFileError(error) ? unwritten(target, error) : error;
+  }
+}
+
+async function fetchOutput(
+  session: EngineSession,
+  state: Snapshot,
+  plan: Plan,
+  into: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await writeHostTree(session.read(state, posix.join(plan.workspace, "melange-out"), { signal }), into, signal);
+  } catch (error) {
+    // A build whose steps removed it made nothing.
+    if (!isMelangeError(error) || error.code !== "not-found") throw error;
   }
 }
 
 async function moveInto(target: string, incoming: string, plan: Plan): Promise<readonly Output[]> {
   const outputs: Output[] = [];
+  const made = join(incoming, "melange-out");
+  refuseStranger(made, "melange-out");
   for (const { name } of plan.outputs) {
     const final = join(target, name);
-    const old = join(incoming, `.old-${name}`);
-    const fresh = join(incoming, "melange-out", name);
-    if (!(await stat(fresh).catch(() => undefined))) continue;
-    await moved(final, old);
+    const fresh = join(made, name);
+    refuseStranger(fresh, `melange-out/${name}`);
+    await mkdir(fresh, { recursive: true });
+    await moved(final, join(incoming, `old-${name}`));
     await rename(fresh, final);
     outputs.push({ package: name, directory: final });
   }
   return outputs;
+}
+
+/** Throws where what was written here, as a step left it, is there and no folder: it may be a link to a place on the host. */
+function refuseStranger(path: string, name: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined || found.isDirectory()) return;
+  throw new MelangeError("recipe", `${name} is a ${found.isSymbolicLink() ? "link" : "file"}, not a folder`, {
+    hint: "Have the steps write into the folder that is there. Nothing was written to the output folder.",
+  });
+}
+
+function unwritten(target: string, error: NodeJS.ErrnoException): MelangeError {
+  const why = error.code === "ENOSPC" ? "No space left on device" : error.message;
+  return new MelangeError("engine", `the build's files could not be written to ${target}: ${why}`, {
+    hint:
+      error.code === "ENAMETOOLONG"
+        ? "Give an --out-dir with a shorter path, or shorter names in the package."
+        : "Check that there is room and that the folder may be written, or give another --out-dir.",
+    cause: error,
+  });
 }
 
 function isFileError(error: unknown): error is NodeJS.ErrnoException {
@@ -64,34 +92,4 @@ async function moved(from: string, to: string): Promise<void> {
   await rename(from, to).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
-}
-
-export interface ExtractOptions {
-  /** The error to reject with, of what the system's tar complains about. */
-  readonly unwritten: (why: string) => MelangeError;
-  readonly signal: AbortSignal;
-}
-
-/** Unpacks a tar with the system's tar: owners and xattrs are kept as far as the user may set them. */
-export async function extract(
-  tar: AsyncIterable<Uint8Array>,
-  into: string,
-  { unwritten, signal }: ExtractOptions,
-): Promise<void> {
-  const args = ["-x", "-p", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-C", into, "-f", "-"];
-  const child = spawn("tar", args, { stdio: ["pipe", "ignore", "pipe"], signal });
-  let complaints = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    complaints = (complaints + chunk.toString()).slice(-2000);
-  });
-  // tar ends with the end mark, which is before the end of the padding.
-  const sent = pipeline(tar, child.stdin).catch(ignoreEndedReader);
-  const closed = (once(child, "close") as Promise<[number | null]>).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-    complaints = "GNU tar is not on PATH";
-    return [null];
-  });
-  const [[code]] = await Promise.all([closed, sent]);
-  if (code === 0) return;
-  throw unwritten(complaints.trim().split("\n").at(-1) ?? "");
 }

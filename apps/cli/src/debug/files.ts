@@ -1,9 +1,10 @@
-import { mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { lstat, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { MelangeError, type Snapshot } from "@melange2/core";
 import { readTar, textOf } from "@melange2/oci";
-import { extract } from "../build/output.ts";
+import { writeHostTree } from "../build/host-tree.ts";
+import { scratchFolder } from "../build/scratch-folder.ts";
 import type { KeptBuild } from "./kept-build.ts";
 
 /** Where a path of the user's points to inside the state. */
@@ -60,23 +61,25 @@ export async function copyOut(
   const wanted = resolve(destination);
   const existing = await stat(wanted).catch(() => undefined);
   const target = existing?.isDirectory() ? join(wanted, name) : wanted;
-  if (await stat(target).catch(() => undefined)) {
+  if (await lstat(target).catch(() => undefined)) {
     throw new MelangeError("usage", `${target} exists already`, {
       hint: "Give another destination, or remove it first.",
     });
   }
   const folder = dirname(target);
-  const unwritten = (why: string) => notWritten(folder, why);
-  const scratch = await mkdtemp(join(folder, ".melange2-")).catch((error: NodeJS.ErrnoException) => {
-    throw unwritten(error.code === "ENOENT" ? "it is not there" : error.message);
-  });
   try {
-    await extract(kept.session.read(at, posix.join(directory, name), { signal }), scratch, { unwritten, signal });
-    await rename(join(scratch, basename(name)), target).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === "ENOENT" ? noSuchFile(source, kept) : unwritten(error.message);
+    await using scratch = await scratchFolder(folder);
+    await writeHostTree(kept.session.read(at, posix.join(directory, name), { signal }), scratch.path, signal);
+    await rename(join(scratch.path, basename(name)), target).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "ENOENT" ? noSuchFile(source, kept) : error;
     });
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
+  } catch (error) {
+    const { code, syscall, message } = error as NodeJS.ErrnoException;
+    if (syscall === undefined) throw error;
+    throw notWritten(
+      folder,
+      code === "ENOENT" && !(await stat(folder).catch(() => undefined)) ? "it is not there" : message,
+    );
   }
   return target;
 }

@@ -34,6 +34,14 @@ export function connectionError(error: unknown, address: string): MelangeError {
   return exportError(`the Docker daemon at ${address} cannot be used: ${reason}`, "Look at the daemon's log.", error);
 }
 
+/** A daemon that took the connection and then said nothing for `silence` milliseconds. */
+export function silentDaemon(address: string, silence: number): MelangeError {
+  return exportError(
+    `the Docker daemon at ${address} has said nothing for ${silence / 1000} s`,
+    "Look at the daemon's log, or restart the daemon, then try again.",
+  );
+}
+
 /** What a daemon answered instead of doing it. */
 export function refusedByDaemon(what: string, status: number, message: string): MelangeError {
   const answer = status === 200 ? message : `${message} (HTTP ${status})`;

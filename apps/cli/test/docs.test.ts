@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { bytesOf } from "@melange2/oci";
 import { checkManifest } from "@melange2/plugin-host";
-import { captureSuite, exporterSuite, readImageArchive } from "@melange2/testkit";
+import { captureSuite, exporterSuite, randomDebugImage, readImageArchive, testExportContext } from "@melange2/testkit";
 import { repositoryRoot, run } from "@melange2-tooling/machine";
 import { describe, expect, test } from "vitest";
 import again from "./samples/again.ts";
@@ -89,3 +89,28 @@ describe("the exporter that uploads", () =>
       "a name that no image can have": (options) => ({ ...options, ref: "Debug:x" }),
     },
   }));
+
+test.each([10_000, 3_000_000])("the exporter that uploads %i bytes is told of an early refusal", async (size) => {
+  const server = createServer((_, response) => {
+    response.writeHead(401).end(); // The body is never read.
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  try {
+    const options = { url: `http://127.0.0.1:${port}/x`, ref: "debug:{build}" };
+    const prepared = await put.prepare(options, testExportContext());
+    const exporting = {
+      signal: new AbortController().signal,
+      failure: { build: "b-1", step: "main-1" },
+      onProgress: () => {},
+    };
+    const image = randomDebugImage({ bytes: size });
+    await expect(prepared.export(image, exporting)).rejects.toMatchObject({
+      code: "export",
+      message: expect.stringContaining("it says 401"),
+    });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});

@@ -34,9 +34,18 @@ export function connectionError(error: unknown, address: string): MelangeError {
   return exportError(`the Docker daemon at ${address} cannot be used: ${reason}`, "Look at the daemon's log.", error);
 }
 
+/** A daemon that took the connection and then said nothing for `silence` milliseconds. */
+export function silentDaemon(address: string, silence: number): MelangeError {
+  return exportError(
+    `the Docker daemon at ${address} has said nothing for ${silence / 1000} s`,
+    "Look at the daemon's log, or restart the daemon, then try again.",
+  );
+}
+
 /** What a daemon answered instead of doing it. */
 export function refusedByDaemon(what: string, status: number, message: string): MelangeError {
-  const answer = status === 200 ? message : `${message} (HTTP ${status})`;
+  const said = printable(message);
+  const answer = status === 200 ? said : `${said} (HTTP ${status})`;
   const hint = /no space left/i.test(message)
     ? "Free space where the daemon keeps its data: docker system df shows what it holds."
     : "Look at the daemon's log; the failed build is kept, melange2 debug export tries again.";
@@ -58,4 +67,14 @@ export function interrupted(): MelangeError {
   return new MelangeError("interrupted", "interrupted while the image was loaded", {
     hint: "The failed build is kept; melange2 debug export loads it later.",
   });
+}
+
+const longestMessage = 1000;
+
+/** A daemon's words without control characters, which a terminal would obey, and at most 1000 characters of them. */
+function printable(message: string): string {
+  return message
+    .replace(/\p{Cc}+/gu, " ")
+    .trim()
+    .slice(0, longestMessage);
 }

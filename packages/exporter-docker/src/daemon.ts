@@ -2,7 +2,14 @@ import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request as plainRequest, type RequestOptions } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { type ByteSink, isMelangeError } from "@melange2/core";
-import { connectionError, exportError, interrupted, refusedByDaemon, unreadableImage } from "./daemon-error.ts";
+import {
+  connectionError,
+  exportError,
+  interrupted,
+  refusedByDaemon,
+  silentDaemon,
+  unreadableImage,
+} from "./daemon-error.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 export interface DaemonFacts {
@@ -28,8 +35,13 @@ export interface Daemon {
 }
 
 const longestAnswer = 4 << 20;
+/** Milliseconds in which nothing moves on a connection, after which the daemon counts as silent. */
+const silenceLimit = 45_000;
+/** Milliseconds that a daemon may spend on unpacking an image, which it does in silence. */
+const longestUnpacking = 15 * 60_000;
 
-export function daemonAt(endpoint: Endpoint): Daemon {
+/** `silence`: milliseconds until a daemon that says nothing is given up; default 45 seconds. */
+export function daemonAt(endpoint: Endpoint, silence: number = silenceLimit): Daemon {
   const { address } = endpoint;
 
   /** Runs one exchange and ends its connection, whatever comes. */
@@ -38,6 +50,8 @@ export function daemonAt(endpoint: Endpoint): Daemon {
     path: string,
     signal: AbortSignal,
     work: (request: ClientRequest, response: Promise<IncomingMessage>) => Promise<T>,
+    onSilence: (request: ClientRequest, giveUp: (error: Error) => void) => void = (_, giveUp) =>
+      giveUp(silentDaemon(address, silence)),
   ): Promise<T> {
     if (signal.aborted) throw interrupted();
     const request = startRequest(endpoint, method, path);
@@ -48,10 +62,21 @@ export function daemonAt(endpoint: Endpoint): Daemon {
     response.catch(() => {}); // whoever writes may see the failure first
     const stop = () => request.destroy(interrupted());
     signal.addEventListener("abort", stop);
+    let silent: Error | undefined;
+    // A response that is cut off does not repeat why, so the reason is kept here.
+    const giveUp = (error: Error) => {
+      silent = error;
+      request.destroy(error);
+    };
+    // On the socket, since a request tells of one silence only.
+    request.once("socket", (socket) => {
+      socket.setTimeout(silence);
+      socket.on("timeout", () => onSilence(request, giveUp));
+    });
     try {
       return await work(request, response);
     } catch (error) {
-      throw signal.aborted ? interrupted() : connectionError(error, address);
+      throw signal.aborted ? interrupted() : connectionError(silent ?? error, address);
     } finally {
       signal.removeEventListener("abort", stop);
       request.destroy();
@@ -71,22 +96,24 @@ export function daemonAt(endpoint: Endpoint): Daemon {
     });
   }
 
+  async function facts(signal: AbortSignal): Promise<DaemonFacts> {
+    const info = await get("/info", "tell about itself", signal);
+    const version = await get("/version", "tell its version", signal);
+    if (!info || !version) throw notDocker(address);
+    const components = Array.isArray(version.Components) ? (version.Components as readonly Json[]) : [];
+    return {
+      product: components.some(({ Name: name }) => name === "Podman Engine") ? "podman" : "docker",
+      version: text(version.Version),
+      id: text(info.ID),
+      architecture: text(info.Architecture),
+      store: JSON.stringify(info.DriverStatus ?? "").includes("io.containerd.snapshotter.v1")
+        ? "containerd"
+        : "classic",
+    };
+  }
+
   return {
-    async facts(signal) {
-      const info = await get("/info", "tell about itself", signal);
-      const version = await get("/version", "tell its version", signal);
-      if (!info || !version) throw notDocker(address);
-      const components = Array.isArray(version.Components) ? (version.Components as readonly Json[]) : [];
-      return {
-        product: components.some(({ Name: name }) => name === "Podman Engine") ? "podman" : "docker",
-        version: text(version.Version),
-        id: text(info.ID),
-        architecture: text(info.Architecture),
-        store: JSON.stringify(info.DriverStatus ?? "").includes("io.containerd.snapshotter.v1")
-          ? "containerd"
-          : "classic",
-      };
-    },
+    facts,
 
     async imageId(nameOrId, signal) {
       const image = await get(`/images/${encodeURIComponent(nameOrId)}/json`, "look an image up", signal);
@@ -108,37 +135,57 @@ export function daemonAt(endpoint: Endpoint): Daemon {
       );
     },
 
-    load: (send, signal) =>
-      exchange("POST", "/images/load?quiet=1", signal, async (request, response) => {
-        request.setHeader("Content-Type", "application/x-tar");
-        let answered = false;
-        response.then(
-          () => {
-            answered = true;
-          },
-          () => {},
+    load: (send, signal) => {
+      // A daemon says nothing while it unpacks a large image, which takes minutes. It is borne as long as it answers other requests.
+      let unpacking = 0;
+      const askWhetherAlive = (request: ClientRequest, giveUp: (error: Error) => void) => {
+        if (request.writableFinished) unpacking += silence;
+        if (request.writableNeedDrain || unpacking > longestUnpacking) {
+          giveUp(silentDaemon(address, Math.max(silence, unpacking)));
+          return;
+        }
+        facts(signal).then(
+          () => request.socket?.setTimeout(silence),
+          (error: unknown) => giveUp(error as Error),
         );
-        const sink: ByteSink = {
-          async write(chunk) {
-            if (signal.aborted) throw interrupted();
-            if (answered) throw new AnsweredEarly();
-            if (request.write(chunk)) return;
-            await Promise.race([once(request, "drain"), response]).catch((error: unknown) => {
-              throw connectionError(error, address);
-            });
-          },
-          close: async () => {
-            request.end();
-          },
-        };
-        const sent = await send(sink).catch(async (error: unknown) => {
-          if (answered && !signal.aborted) throw (await errorIn(await response)) ?? error;
-          throw isMelangeError(error) ? error : unreadableImage(error);
-        });
-        const error = await errorIn(await response);
-        if (error) throw error;
-        return sent;
-      }),
+      };
+      return exchange(
+        "POST",
+        "/images/load?quiet=1",
+        signal,
+        async (request, response) => {
+          request.setHeader("Content-Type", "application/x-tar");
+          let answered = false;
+          response.then(
+            () => {
+              answered = true;
+            },
+            () => {},
+          );
+          const sink: ByteSink = {
+            async write(chunk) {
+              if (signal.aborted) throw interrupted();
+              if (answered) throw new AnsweredEarly();
+              if (request.write(chunk)) return;
+              await Promise.race([once(request, "drain"), response]).catch((error: unknown) => {
+                throw connectionError(error, address);
+              });
+            },
+            close: async () => {
+              request.end();
+            },
+          };
+          const sent = await send(sink).catch(async (error: unknown) => {
+            if (answered && !signal.aborted) throw (await errorIn(await response)) ?? error;
+            throw isMelangeError(error) ? error : unreadableImage(error);
+          });
+          const error = await errorIn(await response);
+          if (error) throw error;
+          return sent;
+        },
+        askWhetherAlive,
+      );
+    },
   };
 
   async function errorIn(response: IncomingMessage): Promise<Error | undefined> {

@@ -74,24 +74,50 @@ function ask(
   failed: (why: string, cause?: unknown) => RegistryError,
 ): Promise<{ readonly output: string; readonly status: number | string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ["get"], { env: { ...env }, signal, timeout, stdio: ["pipe", "pipe", "ignore"] });
+    // The helper leads a session of its own, so that its children end with it.
+    const child = spawn(program, ["get"], { env: { ...env }, detached: true, stdio: ["pipe", "pipe", "ignore"] });
     const chunks: Buffer[] = [];
+    /** Ends the helper and its children. Their pipes are closed here, since a child that left the session may hold them open. */
+    const giveUp = (reason: unknown) => {
+      settle();
+      endGroup(child.pid);
+      child.stdin.destroy();
+      child.stdout.destroy();
+      child.unref();
+      reject(reason);
+    };
+    const timer = setTimeout(() => giveUp(failed(`did not answer within ${timeout / 1000} s`)), timeout);
+    const interrupt = () => giveUp(signal.reason);
+    signal.addEventListener("abort", interrupt, { once: true });
+    const settle = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", interrupt);
+    };
     let size = 0;
     child.stdout.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size > largestOutput) child.kill("SIGKILL");
+      if (size > largestOutput) giveUp(failed("says too much"));
       else chunks.push(chunk);
     });
     // A helper that ends without reading its input says why by its status.
     child.stdin.on("error", () => {});
     child.stdin.end(server);
     child.on("error", (error) => {
-      if (signal.aborted) reject(signal.reason);
-      else reject(failed(`cannot be run (${(error as { code?: string }).code})`, error));
+      settle();
+      reject(failed(`cannot be run (${(error as { code?: string }).code})`, error));
     });
     child.on("close", (code, killedBy) => {
-      if (size > largestOutput) reject(failed("says too much"));
-      else resolve({ output: Buffer.concat(chunks).toString("utf8"), status: code ?? killedBy ?? "unknown" });
+      settle();
+      resolve({ output: Buffer.concat(chunks).toString("utf8"), status: code ?? killedBy ?? "unknown" });
     });
   });
+}
+
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // The whole group has ended by itself.
+  }
 }

@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { findCredentials } from "./docker-config.ts";
 import { isRegistryError } from "./error.ts";
 
@@ -203,6 +203,27 @@ describe("credential helpers", () => {
     const error = await find().catch((caught: unknown) => caught);
     expect(isRegistryError(error) && error.code).toBe("credentials");
     expect(`${String(error)} ${JSON.stringify(error)}`).not.toContain("hunter22");
+  });
+
+  test("one that hangs in a child ends with the signal, and so does the child", async () => {
+    await write(".docker/config.json", { credsStore: "store" });
+    const path = await write("bin/docker-credential-store", '#!/bin/sh\nsleep 600 &\necho $! > "$HOME/child"\nwait\n');
+    await chmod(path, 0o755);
+    const abort = new AbortController();
+    const reason = new Error("interrupted");
+    const asking = findCredentials(target, { env: env(), signal: abort.signal });
+    asking.catch(() => {});
+    const child = await vi.waitFor(async () => {
+      const pid = Number.parseInt(await readFile(join(home, "child"), "utf8"), 10);
+      expect(pid).toBeGreaterThan(1);
+      return pid;
+    });
+    abort.abort(reason);
+    await expect(asking).rejects.toBe(reason);
+    await vi.waitFor(async () => {
+      const state = await readFile(`/proc/${child}/stat`, "utf8").catch(() => "0 (gone) Z");
+      expect(state).toMatch(/\) Z/);
+    });
   });
 
   test("one that hangs ends with the signal", async () => {

@@ -34,7 +34,7 @@ export interface SessionRequest {
   readonly action: string;
 }
 
-/** Authorised requests to one registry. Follows redirects of reads; never sends a credential to another origin. */
+/** Authorised requests to one registry. Follows redirects of reads, and of writes where the method stays (307, 308); never sends a credential to another origin. */
 export interface Session extends Disposable {
   readonly registry: string;
   readonly policy: RetryPolicy;
@@ -45,7 +45,13 @@ export interface Session extends Disposable {
 }
 
 const mostRedirects = 5;
-const redirects = new Set([301, 302, 303, 307, 308]);
+/** A redirected write is repeated with its method and body only under 307 and 308 (RFC 9110, 15.4). */
+const redirectsOfReads = new Set([301, 302, 303, 307, 308]);
+const redirectsOfWrites = new Set([307, 308]);
+
+function isRedirect(method: string, status: number): boolean {
+  return (method === "GET" || method === "HEAD" ? redirectsOfReads : redirectsOfWrites).has(status);
+}
 
 export function createSession(registry: string, options: SessionOptions): Session {
   const host = apiHost(registry);
@@ -147,7 +153,7 @@ export function createSession(registry: string, options: SessionOptions): Sessio
           renewed = true;
           continue;
         }
-        if (redirects.has(answer.status) && (request.method === "GET" || request.method === "HEAD")) {
+        if (isRedirect(request.method, answer.status)) {
           answer.discard();
           hops += 1;
           if (hops > mostRedirects) throw protocol(`${start.host} redirects more than ${mostRedirects} times`);

@@ -41,17 +41,24 @@ const put: Exporter = {
         const name = context.imageName(ref, exporting.failure);
         const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
         const writer = writable.getWriter();
-        const { signal } = exporting;
+        // The request ends with the export, whichever way that ends.
+        const upload = new AbortController();
+        const signal = AbortSignal.any([exporting.signal, upload.signal]);
         const answer = fetch(target, { method: "PUT", headers, body: readable, duplex: "half", signal }).then(
           (response) => (response.ok ? undefined : `it says ${response.status}`),
           (error: Error) => String(error.cause ?? error),
         );
         const refused = (reason: string | undefined) =>
           context.error("export", `${target} did not take the image: ${reason}`, { hint: "Look at the server's log." });
+        // A server may answer before it has read the body, and then nobody reads on: never wait for a write alone.
+        const early = answer.then((reason) => {
+          throw refused(reason ?? "it answered before the end of the upload");
+        });
+        early.catch(() => {});
         const sink = {
           write: (chunk: Uint8Array) =>
-            writer.write(chunk).catch(async () => {
-              throw refused(await answer);
+            Promise.race([early, writer.write(chunk)]).catch(async () => {
+              throw refused((await answer) ?? "it answered before the end of the upload");
             }),
           // The end of the upload says that the image is complete, so only the last line below may send it.
           close: async () => {},
@@ -59,14 +66,15 @@ const put: Exporter = {
         try {
           const archive = { format: "docker", compression: "gzip", names: [name], sink } as const;
           const delivered = await context.deliverArchive(image, archive, exporting);
-          await writer.close();
+          writer.close().catch(() => {}); // The answer says what became of it.
           const reason = await answer;
-          if (signal.aborted) throw context.error("interrupted", "interrupted", { hint: "Export it again." });
+          if (exporting.signal.aborted) throw context.error("interrupted", "interrupted", { hint: "Export it again." });
           if (reason !== undefined) throw refused(reason);
           const load = ["sh", "-c", `curl ${target} | docker load`];
           return { ...delivered, location: target, open: [load, ["docker", "run", "-it", "--rm", name, "/bin/sh"]] };
         } catch (error) {
-          await writer.abort(error).catch(() => {});
+          upload.abort();
+          writer.abort(error).catch(() => {}); // Not awaited: a write that nobody reads never ends.
           throw error;
         }
       },

@@ -55,15 +55,27 @@ function reasonOfAbort(error: Error): MelangeError | undefined {
   return error.name === "AbortError" && isMelangeError(error.cause) ? error.cause : undefined;
 }
 
-/** What a file or a disk can be like without anybody's fault; where nobody looked at it before, the system's words say which. */
-const ordinary = new Set(["EACCES", "EDQUOT", "EIO", "EMFILE", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"]);
+/** What a file or a disk can be like without anybody's fault, and what helps; where nobody looked at it before, the system's words name the path. */
+const ordinary: Readonly<Record<string, string>> = {
+  EACCES: "See that the path is what it should be, and that you may use it.",
+  EDQUOT: "Free some of your quota on that disk; melange2 debug prune forgets kept builds.",
+  EIO: "The disk fails: see the system's log.",
+  EMFILE: "Raise the limit of open files: ulimit -n.",
+  ENFILE: "The machine has too many open files: end some programs.",
+  ENAMETOOLONG: "Give a shorter path.",
+  ENOENT: "See that the path is there, and all folders above it.",
+  ENOSPC: "Free some room on that disk; melange2 debug prune forgets kept builds.",
+  ENOTDIR: "See that every folder above that path is one.",
+  EISDIR: "Name a file, not a folder.",
+  EPERM: "See that the path is what it should be, and that you may use it.",
+  EROFS: "The disk is read-only: choose another folder.",
+  ELOOP: "Its symlinks lead round in a circle: mend them.",
+};
 
 function fromSystem(error: NodeJS.ErrnoException): MelangeError | undefined {
-  if (error.syscall === undefined || !ordinary.has(error.code ?? "")) return undefined;
-  return new MelangeError("engine", error.message, {
-    hint: "Check that the path is what it should be, its rights, and the room on its disk.",
-    cause: error,
-  });
+  const hint = ordinary[error.code ?? ""];
+  if (error.syscall === undefined || hint === undefined) return undefined;
+  return new MelangeError("engine", error.message, { hint, cause: error });
 }
 
 /** The one place where oclif's errors become ours: what its parser refuses is a usage error. */

@@ -42,64 +42,80 @@ export function hostFindings(facts: HostFacts): readonly Finding[] {
     return [
       error(
         `the embedded engine needs Linux, this is ${platformNames[facts.platform] ?? facts.platform}`,
-        "use the BuildKit engine with a Linux builder: --engine buildkit --buildkit-addr ADDRESS",
+        "Use the BuildKit engine with a Linux builder: --engine buildkit --buildkit-addr ADDRESS.",
       ),
     ];
   const findings: Finding[] = [];
   for (const tool of facts.missingTools)
-    findings.push(error(`the program ${tool} is missing`, `install ${packageOf(tool)}`));
+    findings.push(error(`the program ${tool} is missing`, `Install ${packageOf(tool)}.`));
   for (const tool of facts.foreignTools)
-    findings.push(error(`${tool} is not GNU ${tool}`, `install ${packageOf(tool)} and put it first on PATH`));
+    findings.push(error(`${tool} is not GNU ${tool}`, `Install ${packageOf(tool)} and put it first on PATH.`));
   if (facts.fileSystem === overlayfs)
     findings.push(
       error(
         "the state directory is on overlayfs, which cannot hold another overlay's changes",
-        "move it to a volume or a tmpfs",
+        "Move it to a volume or a tmpfs: set MELANGE2_STATE_DIR.",
       ),
     );
   if (facts.fileSystem === nfs)
     findings.push(
-      error("the state directory is on NFS, which cannot hold an overlay's changes", "move it to a local disk"),
+      error(
+        "the state directory is on NFS, which cannot hold an overlay's changes",
+        "Move it to a local disk: set MELANGE2_STATE_DIR.",
+      ),
     );
   if (facts.trial !== "") findings.push(trialFinding(facts));
   if (!facts.root && !facts.subordinateIds)
     findings.push({
       severity: "warning",
       message: "only one user id is mapped: every file belongs to root inside, chown and su fail there",
-      hint: "install uidmap (shadow-utils) and give this user a range in /etc/subuid and /etc/subgid",
+      hint: "Install uidmap (shadow-utils) and give this user a range in /etc/subuid and /etc/subgid.",
     });
   return findings;
 }
+
+/** What this process is short of, whoever runs it. */
+const shortages: readonly (readonly [RegExp, string])[] = [
+  [/EMFILE|ENFILE|too many open files/i, "Raise the limit of open files: ulimit -n."],
+  [
+    /EAGAIN|resource temporarily unavailable/i,
+    "Raise the limit of processes: ulimit -u, or the control group's pids.max.",
+  ],
+  [/ENOMEM|cannot allocate memory/i, "Free some memory, or raise the control group's memory.max."],
+  [/unshare.*no space left/i, "The kernel's limit of namespaces is reached: raise user.max_user_namespaces."],
+];
 
 /** Why the trial failed, the likeliest reason first. */
 function trialFinding(facts: HostFacts): Finding {
   const { sysctl, trial } = facts;
   const said = trial.trim().split("\n").at(-1) ?? "";
+  const shortage = shortages.find(([pattern]) => pattern.test(said));
+  if (shortage !== undefined) return error(`a trial sandbox did not start: ${said}`, shortage[1]);
   if (facts.container)
     return error(
       `this container may not make sandboxes (${said})`,
-      "run it with --privileged, or with --security-opt seccomp=unconfined --security-opt systempaths=unconfined --security-opt apparmor=unconfined",
+      "Run it with --privileged, or with --security-opt seccomp=unconfined --security-opt systempaths=unconfined --security-opt apparmor=unconfined.",
     );
   if (!facts.root && sysctl.unprivilegedUsernsClone.trim() === "0")
     return error(
       "user namespaces are turned off for ordinary users",
-      "as root: sysctl -w kernel.unprivileged_userns_clone=1, or run the build as root",
+      "As root: sysctl -w kernel.unprivileged_userns_clone=1, or run the build as root.",
     );
   if (!facts.root && sysctl.maxUserNamespaces.trim() === "0")
-    return error("no user namespaces are allowed", "as root: sysctl -w user.max_user_namespaces=15000");
+    return error("no user namespaces are allowed", "As root: sysctl -w user.max_user_namespaces=15000.");
   if (!facts.root && sysctl.apparmorRestrictsUserns.trim() === "1")
     return error(
       "AppArmor restricts user namespaces",
-      "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or a profile that allows userns for Node and unshare",
+      "As root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or load a profile that allows userns for Node and unshare.",
     );
   if (!facts.root && (facts.kernel[0] < 5 || (facts.kernel[0] === 5 && facts.kernel[1] < 11)))
     return error(
       `kernel ${facts.kernel.join(".")} mounts no overlay in a user namespace`,
-      "use kernel 5.11 or later, or run the build as root",
+      "Use kernel 5.11 or later, or run the build as root.",
     );
   return error(
     `a trial sandbox did not start: ${said}`,
-    "see whether unshare, mount and the overlay module work for this user",
+    "See whether unshare, mount and the overlay module work for this user.",
   );
 }
 

@@ -24,7 +24,7 @@ export function localEngine(context: EngineContext, { cacheBytes = defaultCacheB
     check: async ({ signal }) => hostFindings(await readHostFacts(context, signal)),
     open: (options) =>
       openSession(context, options, cacheBytes).catch((error) => {
-        throw fromSystem(error);
+        throw fromSystem(error, context.stateDirectory);
       }),
   };
 }

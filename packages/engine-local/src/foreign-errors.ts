@@ -17,39 +17,47 @@ export function toolFailed(doing: string, code: number | string, stderr: string)
 const hints: readonly (readonly [RegExp, string])[] = [
   [
     /unshare failed: Operation not permitted|uid_map|setgroups/,
-    "this machine refuses user namespaces; run `melange2 check` (or the build as root) to see what it lacks",
+    "This machine refuses user namespaces: allow them, or run the build as root.",
   ],
   [
     /unshare failed: No space left/,
-    "the kernel's limit of namespaces is reached: raise user.max_user_namespaces or end other sandboxes",
+    "The kernel's limit of namespaces is reached: raise user.max_user_namespaces, or end other sandboxes.",
   ],
-  [/newuidmap|newgidmap/, "the ranges in /etc/subuid and /etc/subgid must belong to this user and must not overlap"],
+  [/newuidmap|newgidmap/, "The ranges in /etc/subuid and /etc/subgid must belong to this user and must not overlap."],
   [
     /mount.*(wrong fs type|unknown filesystem type|Invalid argument)/,
-    "overlay needs kernel 5.11 or later and a state directory on ext4, xfs, btrfs or tmpfs, not on overlayfs or NFS",
+    "Overlay needs kernel 5.11 or later and a state directory on ext4, xfs, btrfs or tmpfs, not on overlayfs or NFS.",
   ],
   [
     /mount.*(permission denied|Operation not permitted|must be superuser)/i,
-    "mounting is refused here, as in a container with default settings; run outside it, or with --privileged",
+    "Mounting is refused here, as in a container with default settings: run outside it, or with --privileged.",
   ],
   [
-    /No space left on device|Disk quota exceeded/i,
-    "free space on the state directory's file system, or prune kept builds",
+    /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/i,
+    "Free space on that disk, or forget kept builds: melange2 debug prune.",
   ],
-  [/Too many open files/, "raise the limit of open files: ulimit -n"],
-  [/File name too long|Argument list too long/, "a step's script with its environment must stay under 128 KiB"],
+  [/EMFILE|ENFILE|Too many open files/i, "Raise the limit of open files: ulimit -n."],
+  [/EROFS|Read-only file system/i, "Choose another state folder: set MELANGE2_STATE_DIR."],
+  [
+    /EAGAIN|Resource temporarily unavailable/i,
+    "Raise the limit of processes: ulimit -u, or the control group's pids.max.",
+  ],
+  [
+    /File name too long|Argument list too long/,
+    "Give MELANGE2_STATE_DIR a shorter path, or the step a smaller environment.",
+  ],
 ];
 
 function hintFor(text: string): string {
   return (
     hints.find(([pattern]) => pattern.test(text))?.[1] ??
-    "see the message; the engine's check tells what the host lacks"
+    "The message says what failed; see that the folder is yours and its disk is well."
   );
 }
 
 export function missingTool(name: string): MelangeError {
   return new MelangeError("engine", `the program ${name} was not found`, {
-    hint: `install ${packageOf(name)} and see that it is on PATH`,
+    hint: `Install ${packageOf(name)}, and see that it is on PATH.`,
   });
 }
 
@@ -69,7 +77,7 @@ export function engineError(message: string, hint: string, cause?: unknown): Mel
 }
 
 export function interrupted(): MelangeError {
-  return new MelangeError("interrupted", "interrupted", { hint: "run the command again to go on" });
+  return new MelangeError("interrupted", "interrupted", { hint: "Run the command again to go on." });
 }
 
 export function notFound(message: string, hint: string): MelangeError {
@@ -90,10 +98,10 @@ export function throwIfAborted(signal: AbortSignal): void {
 }
 
 /** What the system says of the engine's own files, as an error of ours; everything else as it is. */
-export function fromSystem(error: unknown): unknown {
+export function fromSystem(error: unknown, stateDirectory: string): unknown {
   const { errno, message } = error as NodeJS.ErrnoException;
   if (isMelangeError(error) || errno === undefined) return error;
-  return engineError(`the state directory cannot be used: ${message}`, hintFor(message), error);
+  return engineError(`the state directory ${stateDirectory} cannot be used: ${message}`, hintFor(message), error);
 }
 
 export function isDiskFull(error: unknown): boolean {

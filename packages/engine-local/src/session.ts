@@ -11,17 +11,16 @@ import { runUnit } from "./run-unit.ts";
 import { searchLayers } from "./search-layers.ts";
 import type { WorkSpace } from "./work-space.ts";
 
-/** With what the system says about the engine's files in our words. */
-async function told<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw fromSystem(error);
-  }
-}
-
 /** `close` ends what the session holds. */
 export function createSession(space: WorkSpace, close: () => Promise<void>): EngineSession {
+  /** With what the system says about the engine's files in our words. */
+  const told = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw fromSystem(error, space.state.root);
+    }
+  };
   const kept = keptStates(space.state, space.store, space.host.mapping);
   const combined = (signal: AbortSignal) => AbortSignal.any([signal, space.options.signal]);
   return {

@@ -52,8 +52,17 @@ export async function writeFileAtomically(path: string, bytes: Bytes, mode = 0o6
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw namingPath(error, path);
   }
+}
+
+/** The same error; what the system says of a write that failed names no path, and gets it here. */
+function namingPath(error: unknown, path: string): unknown {
+  const failed = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || failed.syscall === undefined || failed.path !== undefined) return error;
+  failed.path = path;
+  failed.message += ` '${path}'`;
+  return failed;
 }
 
 /** Appends all bytes, small chunks gathered, one write under way while the next is gathered. */

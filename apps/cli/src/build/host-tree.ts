@@ -64,8 +64,7 @@ function hostTree(folder: string) {
     try {
       let position = 0;
       for await (const piece of body) {
-        // Holes stay holes: a sparse file may be larger than the disk.
-        if (!isZero(piece)) writeAt(file, piece, position);
+        if (size < likelySparse || !isZero(piece)) writeAt(file, piece, position);
         position += piece.length;
       }
       ftruncateSync(file, size);
@@ -128,6 +127,9 @@ function refused(path: string, why: string): MelangeError {
 function writeAt(file: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done, position + done);
 }
+
+/** Bytes from which on a file may be one with holes, larger than the disk: zeros are then left out, and read as zeros all the same. */
+const likelySparse = 64 * 1024 * 1024;
 
 const zeros = Buffer.alloc(64 * 1024);
 

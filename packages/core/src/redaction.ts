@@ -6,23 +6,91 @@ const mask = "***";
 export const shortestSecret = 4;
 
 /**
- * The forms in which a secret's value betrays itself in plain text: as it is, URL-encoded, in base64 (also where it stands
- * in the middle of a longer base64 text, at each of the three alignments). White space around the value is left out: a
- * secret read from a file often ends with a newline that no output shows. Without duplicates, longest first.
+ * The forms in which a secret's value betrays itself in plain text: as it is, percent-encoded, in hex, quoted for JSON or a shell,
+ * in base64 (also where it stands in the middle of a longer base64 text, at each of the three alignments), and each line of it that
+ * looks random. White space around the value is left out: a secret read from a file often ends with a newline that no output shows.
+ * Without duplicates, longest first.
  */
 export function needlesOf(value: string): readonly string[] {
   const secret = value.trim().toWellFormed();
   if (secret.length < shortestSecret) return [];
-  const bytes = new TextEncoder().encode(secret);
-  const forms = new Set<string>([secret, encodeURIComponent(secret)]);
-  for (const skip of [0, 1, 2]) {
-    const text = innerBase64(bytes, skip);
-    if (text.length >= shortestSecret + 2) {
-      forms.add(text);
-      forms.add(text.replaceAll("+", "-").replaceAll("/", "_"));
-    }
-  }
+  const forms = new Set([secret, ...randomLines(secret)].flatMap(formsOf));
   return [...forms].sort((a, b) => b.length - a.length);
+}
+
+function formsOf(text: string): readonly string[] {
+  const bytes = new TextEncoder().encode(text);
+  return [text, ...percentForms(text, bytes), ...hexForms(bytes), ...quotedForms(text), ...base64Forms(bytes)];
+}
+
+/** The lines of a key's body, say. Lines that other files rightly hold, such as BEGIN lines, words, paths and URLs, are left out. */
+function randomLines(secret: string): readonly string[] {
+  const lines = secret.split(/[\r\n]+/).map((line) => line.trim());
+  return lines.length < 2 ? [] : lines.filter(looksRandom);
+}
+
+function looksRandom(line: string): boolean {
+  if (line.length < 16 || /[\s:]|^[/.~-]/.test(line)) return false;
+  return /[0-9]/.test(line) && /[A-Za-z]/.test(line);
+}
+
+/** Which ASCII characters stand as they are, by dialect: encodeURIComponent, RFC 3986, Python's quote, a form, curl's and all encoded. */
+const unescaped = [
+  /[A-Za-z0-9\-_.!~*'()]/,
+  /[A-Za-z0-9\-_.~]/,
+  /[A-Za-z0-9\-_.~/]/,
+  /[A-Za-z0-9\-_.*]/,
+  /[A-Za-z0-9]/,
+  /(?!)/,
+];
+
+function percentForms(text: string, bytes: Uint8Array): readonly string[] {
+  // A dialect's bytes of more than one form would multiply a large value by their number.
+  if (bytes.length > longestQuoted) return [encodeURIComponent(text)];
+  return unescaped.flatMap((plain) => {
+    const escaped = Array.from(bytes, (byte) => {
+      const character = String.fromCharCode(byte);
+      return byte < 0x80 && plain.test(character) ? character : `%${hexOf(byte).toUpperCase()}`;
+    });
+    const lower = escaped.map((part) => (part.length === 3 ? part.toLowerCase() : part));
+    return [escaped, lower].flatMap((parts) => [
+      parts.join(""),
+      parts.map((part) => (part === "%20" ? "+" : part)).join(""),
+    ]);
+  });
+}
+
+/** Characters; of longer values the rarer forms are not made, each of which would be several times their size. */
+const longestQuoted = 64 * 1024;
+
+/** Without a separator as `xxd -p` writes it, and with `:` or a blank between the bytes. */
+function hexForms(bytes: Uint8Array): readonly string[] {
+  if (bytes.length > longestQuoted) return [];
+  const pairs = Array.from(bytes, hexOf);
+  return ["", ":", " "].map((between) => pairs.join(between)).flatMap((text) => [text, text.toUpperCase()]);
+}
+
+function hexOf(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
+}
+
+/** Without the quotes around them: as JSON writes it, with `/` escaped and in ASCII only too, and as shells quote it. */
+function quotedForms(text: string): readonly string[] {
+  const json = JSON.stringify(text).slice(1, -1);
+  const ascii = json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return [
+    ...[json, ascii].flatMap((one) => [one, one.replaceAll("/", "\\/")]),
+    text.replaceAll("'", "'\\''"),
+    text.replaceAll("'", `'"'"'`),
+    text.replace(/[\\'\n\t]/g, (one) => ({ "\n": "\\n", "\t": "\\t" })[one] ?? `\\${one}`),
+    text.replace(/["$\\`]/g, "\\$&"),
+    text.replace(/[^A-Za-z0-9_@%+=:,./\-\n\u0080-\uffff]/g, "\\$&"),
+  ];
+}
+
+function base64Forms(bytes: Uint8Array): readonly string[] {
+  const texts = [0, 1, 2].map((skip) => innerBase64(bytes, skip)).filter((text) => text.length >= shortestSecret + 2);
+  return texts.flatMap((text) => [text, text.replaceAll("+", "-").replaceAll("/", "_")]);
 }
 
 /** The base64 characters that depend on these bytes alone when `skip` unknown bytes stand before them. */

@@ -1,4 +1,5 @@
 import type { SecretSource } from "./engine.ts";
+import { type SecretMatcher, secretMatcher } from "./secret-matcher.ts";
 
 const mask = "***";
 
@@ -107,8 +108,11 @@ function innerBase64(bytes: Uint8Array, skip: number): string {
 export type Redact = (text: string) => string;
 
 export function redactor(secrets: SecretSource): Redact {
-  const needles = allNeedles(secrets);
-  return (text) => redact(text, needles);
+  const matcher = secretMatcher(allNeedles(secrets));
+  return (text) => {
+    const { shown, held } = redact(text, matcher);
+    return shown + redactEnd(held, matcher);
+  };
 }
 
 /** The needles of all secrets, longest first: where one secret contains another, the whole of it is masked. */
@@ -116,8 +120,24 @@ export function allNeedles(secrets: SecretSource): readonly string[] {
   return secrets.names.flatMap((name) => needlesOf(secrets.get(name) ?? "")).sort((a, b) => b.length - a.length);
 }
 
-function redact(text: string, needles: readonly string[]): string {
-  return needles.reduce((result, needle) => result.replaceAll(needle, mask), text);
+/** `held` is the end of the text from where a secret may have begun that goes on behind it. */
+function redact(text: string, matcher: SecretMatcher): { readonly shown: string; readonly held: string } {
+  let shown = "";
+  let from = 0;
+  for (let found = matcher.find(text, from); found !== undefined; found = matcher.find(text, from)) {
+    shown += text.slice(from, found.start);
+    if (found.end === undefined) return { shown, held: text.slice(found.start) };
+    shown += mask;
+    from = found.end;
+  }
+  return { shown: shown + text.slice(from), held: "" };
+}
+
+/** A held text behind which nothing comes: what only began there is no secret, what lies inside may be one. */
+function redactEnd(held: string, matcher: SecretMatcher): string {
+  // This character ends whatever may have begun: no needle holds it.
+  const noCharacter = "\uffff";
+  return redact(held + noCharacter, matcher).shown.slice(0, -noCharacter.length);
 }
 
 /** Redacts a text that comes in pieces, wherever the pieces are cut. */
@@ -130,40 +150,20 @@ export interface StreamRedactor {
 
 /** @param needles As {@link allNeedles} gives them. */
 export function streamRedactor(needles: readonly string[]): StreamRedactor {
-  let held = "";
+  const matcher = secretMatcher(needles);
+  let kept = "";
   return {
     write(piece) {
-      const text = held + piece;
-      const end = endOfWhole(text, needles);
-      held = text.slice(end);
-      return redact(text.slice(0, end), needles);
+      const { shown, held } = redact(kept + piece, matcher);
+      kept = held;
+      return shown;
     },
     end() {
-      const rest = redact(held, needles);
-      held = "";
+      const rest = redactEnd(kept, matcher);
+      kept = "";
       return rest;
     },
   };
-}
-
-/** The last place where the text can be cut without cutting a needle, whether that is there whole or only begun. */
-function endOfWhole(text: string, needles: readonly string[]): number {
-  for (let end = text.length; ; ) {
-    const start = needles.reduce((least, needle) => Math.min(least, startAcross(text, needle, end)), end);
-    if (start === end) return end;
-    end = start;
-  }
-}
-
-/** Where the first needle begins that goes on beyond `end`; `end` where none does. */
-function startAcross(text: string, needle: string, end: number): number {
-  const first = needle.charAt(0);
-  let at = text.indexOf(first, Math.max(0, end - needle.length + 1));
-  while (at >= 0 && at < end) {
-    if (needle.startsWith(text.slice(at, at + needle.length))) return at;
-    at = text.indexOf(first, at + 1);
-  }
-  return end;
 }
 
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;

@@ -80,7 +80,7 @@ export type {
 export type { CaptureRecord, ExportRecord, FailureRecord, StepRecord, StepState } from "./record.ts";
 export { describeExit, failedStep } from "./record.ts";
 export type { Redact } from "./redaction.ts";
-export { needlesOf, printable, redactor, shortestSecret } from "./redaction.ts";
+export { needlesOf, printable, redactor, searchNeedlesOf, shortestSecret } from "./redaction.ts";
 export {
   type LostFailure,
   type RestoredFailure,

@@ -19,6 +19,28 @@ export function needlesOf(value: string): readonly string[] {
   return [...forms].sort((a, b) => b.length - a.length);
 }
 
+/**
+ * What files are searched for, byte by byte: the forms of {@link needlesOf}, pieces of those in base64, one of which stands on a
+ * line of its own wherever lines are at least twice as long, and the plain value in UTF-16, of either byte order.
+ */
+export function searchNeedlesOf(value: string): readonly string[] {
+  const secret = value.trim().toWellFormed();
+  if (secret.length < shortestSecret) return [];
+  // Pieces of a URL, or of a BEGIN line, are in many files that hold no secret.
+  const ownText = /\n|:\/\//.test(secret) ? randomLines(secret) : [secret];
+  const pieces = ownText.flatMap((text) => base64Forms(new TextEncoder().encode(text)).flatMap(piecesOf));
+  const wide = [secret, ...randomLines(secret)].filter((text) => /^[\u0001-\u007f]+$/.test(text));
+  return [...new Set([...needlesOf(value), ...pieces, ...wide.map((text) => [...text].join("\0"))])];
+}
+
+const pieceLength = 16;
+
+function piecesOf(text: string): readonly string[] {
+  if (text.length > longestQuoted) return [];
+  const starts = Array.from({ length: Math.floor(text.length / pieceLength) }, (_, index) => index * pieceLength);
+  return starts.map((start) => text.slice(start, start + pieceLength));
+}
+
 function formsOf(text: string): readonly string[] {
   const bytes = new TextEncoder().encode(text);
   return [text, ...percentForms(text, bytes), ...hexForms(bytes), ...quotedForms(text), ...base64Forms(bytes)];

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { secrets } from "../test/fake-session.ts";
-import { needlesOf, redactor, streamRedactor } from "./redaction.ts";
+import { needlesOf, redactor, searchNeedlesOf, streamRedactor } from "./redaction.ts";
 
 const secret = "glpat-Zq9xZq9xZq9xAbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
 const redact = redactor(secrets({ T: secret }));
@@ -61,4 +61,26 @@ test("what is held back is bounded, whatever a step writes between a secret's ch
     const shown = stream.write("0".repeat(20_000)) + stream.write(between.repeat(5_000));
     expect(shown.length).toBeGreaterThan(15_000);
   }
+});
+
+describe("files are searched for", () => {
+  test.each([32, 57, 64, 76])("base64 in lines of %i characters, wherever the secret begins in it", (width) => {
+    for (let left = 0; left < 60; left++) {
+      const base64 = Buffer.from("x".repeat(left) + secret).toString("base64");
+      const lines = base64.replace(new RegExp(`.{${width}}`, "g"), "$&\n");
+      expect(searchNeedlesOf(secret).some((needle) => lines.includes(needle))).toBe(true);
+    }
+  });
+
+  test("UTF-16 of either byte order", () => {
+    const little = Buffer.from(`x${secret}x`, "utf16le");
+    for (const bytes of [little, Buffer.from(little).swap16()])
+      expect(searchNeedlesOf(secret).some((needle) => bytes.includes(needle))).toBe(true);
+  });
+
+  test("no piece of a BEGIN line, which every encoded key has", () => {
+    const key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----";
+    const other = Buffer.from("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----").toString("base64");
+    expect(searchNeedlesOf(key).filter((needle) => other.includes(needle))).toEqual([]);
+  });
 });

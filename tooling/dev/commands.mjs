@@ -1,14 +1,16 @@
 import { existsSync, readdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { install, packageManager } from "./install.mjs";
+import { install, npx, packageManager } from "./install.mjs";
 import { exitOf, Failure, root, sh } from "./shell.mjs";
 
 const node = ["node", "--conditions=melange2-source"];
 const vitest = ["vitest", "run"];
 
 // turbo runs the scripts through pnpm, which npx puts on PATH for it.
-const turbo = ["npx", "--yes", "--package", packageManager, "--", "turbo"];
-const build = (filters, env = {}) => sh([...turbo, "run", "build", "--output-logs=errors-only", ...filters], { env });
+const turbo = [...npx, "--package", packageManager, "--", "turbo"];
+// Its progress goes to stderr: stdout is the command's own, which may print JSON.
+const build = (filters, env = {}) =>
+  sh([...turbo, "run", "build", "--output-logs=errors-only", ...filters], { env, stdout: 2 });
 
 /** Without declarations, which only publishing needs and which take most of the time. */
 const buildToRun = (...filters) => build(filters, { MELANGE2_BUILD: "js" });

@@ -8,12 +8,17 @@ const stamp = join(root, "node_modules/.installed-from");
 /** `pnpm@` and its pinned version; it comes through npx, which is there wherever npm is. */
 export const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
+/** Asks the registry only for what npm's cache lacks: an unreachable one would hold up every command for a minute. */
+export const npx = ["npx", "--yes", "--prefer-offline", "--no-update-notifier"];
+
 /** Installs the dependencies when they are lacking or when a manifest or the lockfile has changed since. */
 export async function install() {
   const state = manifestsDigest();
   if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== state) {
     // It may replace a node_modules made by something else without asking.
-    await sh(["npx", "--yes", packageManager, "install", "--frozen-lockfile", "--config.confirm-modules-purge=false"]);
+    await sh([...npx, packageManager, "install", "--frozen-lockfile", "--config.confirm-modules-purge=false"], {
+      stdout: 2,
+    });
     writeFileSync(stamp, state);
   }
   await requireNode();

@@ -14,17 +14,17 @@ export class Failure extends Error {
 }
 
 /** Runs a program with the repository's own tools, Node 24 among them, first on PATH; an exit code other than 0 is a Failure. */
-export async function sh(argv, { cwd = root, env = {} } = {}) {
-  const exitCode = await exitOf(argv, { cwd, env });
+export async function sh(argv, { cwd = root, env = {}, stdout = "inherit" } = {}) {
+  const exitCode = await exitOf(argv, { cwd, env, stdout });
   if (exitCode !== 0) throw new Failure("", exitCode);
 }
 
-/** The same, but gives the exit code. */
-export function exitOf([program, ...args], { cwd = root, env = {} } = {}) {
+/** The same, but gives the exit code. `stdout`: as in Node's `stdio`; 2 sends it to stderr. */
+export function exitOf([program, ...args], { cwd = root, env = {}, stdout = "inherit" } = {}) {
   const path = [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
   const child = spawn(program, args, {
     cwd,
-    stdio: "inherit",
+    stdio: ["inherit", stdout, "inherit"],
     env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", ...env, PATH: path },
   });
   // At a terminal Ctrl-C reaches the program as well: it decides, and this process waits for it.

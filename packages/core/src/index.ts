@@ -107,7 +107,7 @@ export type {
 } from "./record.ts";
 export { describeExit, recordedFailure, recordedSteps, recordVersion } from "./record.ts";
 export type { Redact } from "./redaction.ts";
-export { needlesOf, printable, redactor, shortestSecret } from "./redaction.ts";
+export { needlesOf, printable, redactor, searchNeedlesOf, shortestSecret } from "./redaction.ts";
 export {
   type LostFailure,
   type RestoredFailure,

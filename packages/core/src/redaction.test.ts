@@ -36,6 +36,32 @@ describe("needlesOf", () => {
     expect(needlesOf("p&ss/wörd 1")).toContain("p%26ss%2Fw%C3%B6rd%201");
   });
 
+  const awkward = "p@ss w0rd!(x)/\"é'$";
+  // The expected forms were written by the programs that the names tell.
+  test.each([
+    ["Python's quote", "p%40ss%20w0rd%21%28x%29/%22%C3%A9%27%24"],
+    ["Python's quote_plus", "p%40ss+w0rd%21%28x%29%2F%22%C3%A9%27%24"],
+    ["curl", "p%40ss%20w0rd%21%28x%29%2F%22%C3%A9%27%24"],
+    ["a form of a browser", "p%40ss+w0rd%21%28x%29%2F%22%C3%A9%27%24"],
+    ["lower case", "p%40ss%20w0rd%21%28x%29%2f%22%c3%a9%27%24"],
+    ["xxd -p", "704073732077307264212878292f22c3a92724"],
+    ["Python's json.dumps", "p@ss w0rd!(x)/\\\"\\u00e9'$"],
+    ["PHP's json_encode", "p@ss w0rd!(x)\\/\\\"\\u00e9'$"],
+    ["a shell's single quotes", "'p@ss w0rd!(x)/\"é'\\''$'"],
+    ["bash's printf %q", "p@ss\\ w0rd\\!\\(x\\)/\\\"é\\'\\$"],
+    ["a shell's double quotes", "p@ss w0rd!(x)/\\\"é'\\$"],
+  ])("finds it as %s writes it", (_, text) => {
+    expect(needlesOf(awkward).some((needle) => text.includes(needle))).toBe(true);
+  });
+
+  test("finds each random line of a key, and no line that other files rightly hold", () => {
+    const body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC";
+    const key = `-----BEGIN PRIVATE KEY-----\n${body}\nhttps://example.com/a1b2c3d4\n/usr/lib/python3/dist\npassword\n-----END PRIVATE KEY-----`;
+    const needles = needlesOf(key);
+    expect(needles).toContain(body);
+    for (const line of key.split("\n").filter((one) => one !== body)) expect(needles).not.toContain(line);
+  });
+
   test("finds what a file held, with and without its newline", () => {
     expect(needlesOf("hunter2\n")).toEqual(needlesOf("hunter2"));
     for (const text of ["hunter2", "aHVudGVyMgo="]) {
@@ -48,8 +74,9 @@ describe("needlesOf", () => {
     expect(needlesOf(value)).toEqual([]);
   });
 
-  test("of four characters are the plain forms only", () => {
-    expect(needlesOf("a/bc")).toEqual(["a%2Fbc", "a/bc"]);
+  test("of four characters have no base64 form, of which no alignment shows enough", () => {
+    expect(needlesOf("a/bc")).toEqual(expect.arrayContaining(["a%2Fbc", "a%2fbc", "612f6263", "a\\/bc", "a/bc"]));
+    expect(needlesOf("a/bc")).not.toContain("YS9iYw");
   });
 
   test("are longest first and without duplicates", () => {

@@ -1,4 +1,5 @@
 import type { SecretSource } from "./engine.ts";
+import { type SecretMatcher, secretMatcher } from "./secret-matcher.ts";
 
 const mask = "***";
 
@@ -6,23 +7,113 @@ const mask = "***";
 export const shortestSecret = 4;
 
 /**
- * The forms in which a secret's value betrays itself in plain text: as it is, URL-encoded, in base64 (also where it stands
- * in the middle of a longer base64 text, at each of the three alignments). White space around the value is left out: a
- * secret read from a file often ends with a newline that no output shows. Without duplicates, longest first.
+ * The forms in which a secret's value betrays itself in plain text: as it is, percent-encoded, in hex, quoted for JSON or a shell,
+ * in base64 (also where it stands in the middle of a longer base64 text, at each of the three alignments), and each line of it that
+ * looks random. White space around the value is left out: a secret read from a file often ends with a newline that no output shows.
+ * Without duplicates, longest first.
  */
 export function needlesOf(value: string): readonly string[] {
   const secret = value.trim().toWellFormed();
   if (secret.length < shortestSecret) return [];
-  const bytes = new TextEncoder().encode(secret);
-  const forms = new Set<string>([secret, encodeURIComponent(secret)]);
-  for (const skip of [0, 1, 2]) {
-    const text = innerBase64(bytes, skip);
-    if (text.length >= shortestSecret + 2) {
-      forms.add(text);
-      forms.add(text.replaceAll("+", "-").replaceAll("/", "_"));
-    }
-  }
+  const forms = new Set([secret, ...randomLines(secret)].flatMap(formsOf));
   return [...forms].sort((a, b) => b.length - a.length);
+}
+
+/**
+ * What files are searched for, byte by byte: the forms of {@link needlesOf}, pieces of those in base64, one of which stands on a
+ * line of its own wherever lines are at least twice as long, and the plain value in UTF-16, of either byte order.
+ */
+export function searchNeedlesOf(value: string): readonly string[] {
+  const secret = value.trim().toWellFormed();
+  if (secret.length < shortestSecret) return [];
+  // Pieces of a URL, or of a BEGIN line, are in many files that hold no secret.
+  const ownText = /\n|:\/\//.test(secret) ? randomLines(secret) : [secret];
+  const pieces = ownText.flatMap((text) => base64Forms(new TextEncoder().encode(text)).flatMap(piecesOf));
+  const wide = [secret, ...randomLines(secret)].filter((text) => /^[\u0001-\u007f]+$/.test(text));
+  return [...new Set([...needlesOf(value), ...pieces, ...wide.map((text) => [...text].join("\0"))])];
+}
+
+const pieceLength = 16;
+
+function piecesOf(text: string): readonly string[] {
+  if (text.length > longestQuoted) return [];
+  const starts = Array.from({ length: Math.floor(text.length / pieceLength) }, (_, index) => index * pieceLength);
+  return starts.map((start) => text.slice(start, start + pieceLength));
+}
+
+function formsOf(text: string): readonly string[] {
+  const bytes = new TextEncoder().encode(text);
+  return [text, ...percentForms(text, bytes), ...hexForms(bytes), ...quotedForms(text), ...base64Forms(bytes)];
+}
+
+/** The lines of a key's body, say. Lines that other files rightly hold, such as BEGIN lines, words, paths and URLs, are left out. */
+function randomLines(secret: string): readonly string[] {
+  const lines = secret.split(/[\r\n]+/).map((line) => line.trim());
+  return lines.length < 2 ? [] : lines.filter(looksRandom);
+}
+
+function looksRandom(line: string): boolean {
+  if (line.length < 16 || /[\s:]|^[/.~-]/.test(line)) return false;
+  return /[0-9]/.test(line) && /[A-Za-z]/.test(line);
+}
+
+/** Which ASCII characters stand as they are, by dialect: encodeURIComponent, RFC 3986, Python's quote, a form, curl's and all encoded. */
+const unescaped = [
+  /[A-Za-z0-9\-_.!~*'()]/,
+  /[A-Za-z0-9\-_.~]/,
+  /[A-Za-z0-9\-_.~/]/,
+  /[A-Za-z0-9\-_.*]/,
+  /[A-Za-z0-9]/,
+  /(?!)/,
+];
+
+function percentForms(text: string, bytes: Uint8Array): readonly string[] {
+  // A dialect's bytes of more than one form would multiply a large value by their number.
+  if (bytes.length > longestQuoted) return [encodeURIComponent(text)];
+  return unescaped.flatMap((plain) => {
+    const escaped = Array.from(bytes, (byte) => {
+      const character = String.fromCharCode(byte);
+      return byte < 0x80 && plain.test(character) ? character : `%${hexOf(byte).toUpperCase()}`;
+    });
+    const lower = escaped.map((part) => (part.length === 3 ? part.toLowerCase() : part));
+    return [escaped, lower].flatMap((parts) => [
+      parts.join(""),
+      parts.map((part) => (part === "%20" ? "+" : part)).join(""),
+    ]);
+  });
+}
+
+/** Characters; of longer values the rarer forms are not made, each of which would be several times their size. */
+const longestQuoted = 64 * 1024;
+
+/** Without a separator as `xxd -p` writes it, and with `:` or a blank between the bytes. */
+function hexForms(bytes: Uint8Array): readonly string[] {
+  if (bytes.length > longestQuoted) return [];
+  const pairs = Array.from(bytes, hexOf);
+  return ["", ":", " "].map((between) => pairs.join(between)).flatMap((text) => [text, text.toUpperCase()]);
+}
+
+function hexOf(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
+}
+
+/** Without the quotes around them: as JSON writes it, with `/` escaped and in ASCII only too, and as shells quote it. */
+function quotedForms(text: string): readonly string[] {
+  const json = JSON.stringify(text).slice(1, -1);
+  const ascii = json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return [
+    ...[json, ascii].flatMap((one) => [one, one.replaceAll("/", "\\/")]),
+    text.replaceAll("'", "'\\''"),
+    text.replaceAll("'", `'"'"'`),
+    text.replace(/[\\'\n\t]/g, (one) => ({ "\n": "\\n", "\t": "\\t" })[one] ?? `\\${one}`),
+    text.replace(/["$\\`]/g, "\\$&"),
+    text.replace(/[^A-Za-z0-9_@%+=:,./\-\n\u0080-\uffff]/g, "\\$&"),
+  ];
+}
+
+function base64Forms(bytes: Uint8Array): readonly string[] {
+  const texts = [0, 1, 2].map((skip) => innerBase64(bytes, skip)).filter((text) => text.length >= shortestSecret + 2);
+  return texts.flatMap((text) => [text, text.replaceAll("+", "-").replaceAll("/", "_")]);
 }
 
 /** The base64 characters that depend on these bytes alone when `skip` unknown bytes stand before them. */
@@ -39,8 +130,11 @@ function innerBase64(bytes: Uint8Array, skip: number): string {
 export type Redact = (text: string) => string;
 
 export function redactor(secrets: SecretSource): Redact {
-  const needles = allNeedles(secrets);
-  return (text) => redact(text, needles);
+  const matcher = secretMatcher(allNeedles(secrets));
+  return (text) => {
+    const { shown, held } = redact(text, matcher);
+    return shown + redactEnd(held, matcher);
+  };
 }
 
 /** The needles of all secrets, longest first: where one secret contains another, the whole of it is masked. */
@@ -48,8 +142,24 @@ export function allNeedles(secrets: SecretSource): readonly string[] {
   return secrets.names.flatMap((name) => needlesOf(secrets.get(name) ?? "")).sort((a, b) => b.length - a.length);
 }
 
-function redact(text: string, needles: readonly string[]): string {
-  return needles.reduce((result, needle) => result.replaceAll(needle, mask), text);
+/** `held` is the end of the text from where a secret may have begun that goes on behind it. */
+function redact(text: string, matcher: SecretMatcher): { readonly shown: string; readonly held: string } {
+  let shown = "";
+  let from = 0;
+  for (let found = matcher.find(text, from); found !== undefined; found = matcher.find(text, from)) {
+    shown += text.slice(from, found.start);
+    if (found.end === undefined) return { shown, held: text.slice(found.start) };
+    shown += mask;
+    from = found.end;
+  }
+  return { shown: shown + text.slice(from), held: "" };
+}
+
+/** A held text behind which nothing comes: what only began there is no secret, what lies inside may be one. */
+function redactEnd(held: string, matcher: SecretMatcher): string {
+  // This character ends whatever may have begun: no needle holds it.
+  const noCharacter = "\uffff";
+  return redact(held + noCharacter, matcher).shown.slice(0, -noCharacter.length);
 }
 
 /** Redacts a text that comes in pieces, wherever the pieces are cut. */
@@ -62,40 +172,20 @@ export interface StreamRedactor {
 
 /** @param needles As {@link allNeedles} gives them. */
 export function streamRedactor(needles: readonly string[]): StreamRedactor {
-  let held = "";
+  const matcher = secretMatcher(needles);
+  let kept = "";
   return {
     write(piece) {
-      const text = held + piece;
-      const end = endOfWhole(text, needles);
-      held = text.slice(end);
-      return redact(text.slice(0, end), needles);
+      const { shown, held } = redact(kept + piece, matcher);
+      kept = held;
+      return shown;
     },
     end() {
-      const rest = redact(held, needles);
-      held = "";
+      const rest = redactEnd(kept, matcher);
+      kept = "";
       return rest;
     },
   };
-}
-
-/** The last place where the text can be cut without cutting a needle, whether that is there whole or only begun. */
-function endOfWhole(text: string, needles: readonly string[]): number {
-  for (let end = text.length; ; ) {
-    const start = needles.reduce((least, needle) => Math.min(least, startAcross(text, needle, end)), end);
-    if (start === end) return end;
-    end = start;
-  }
-}
-
-/** Where the first needle begins that goes on beyond `end`; `end` where none does. */
-function startAcross(text: string, needle: string, end: number): number {
-  const first = needle.charAt(0);
-  let at = text.indexOf(first, Math.max(0, end - needle.length + 1));
-  while (at >= 0 && at < end) {
-    if (needle.startsWith(text.slice(at, at + needle.length))) return at;
-    at = text.indexOf(first, at + 1);
-  }
-  return end;
 }
 
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { isBuildkitError } from "@melange2/buildkit-client";
-import { needlesOf, type SecretSource, shortestSecret } from "@melange2/core";
+import { type SecretSource, searchNeedlesOf, shortestSecret } from "@melange2/core";
 import { diff, exec, type Mount, marshal, type State, scratch } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
 import { refusals, refusedToRun, translated } from "./foreign-errors.ts";
@@ -19,7 +19,7 @@ export async function searchStates(
   secrets: SecretSource,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const needles = secrets.names.flatMap((name) => needlesOf(secrets.get(name) ?? ""));
+  const needles = secrets.names.flatMap((name) => searchNeedlesOf(secrets.get(name) ?? ""));
   if (needles.length === 0) return [];
   const found = new Set<string>();
   for (const state of states) {
@@ -95,7 +95,10 @@ function layersOf({ state, base }: BuildkitSnapshot): readonly State[] {
 
 /** grep takes each line for a needle: of one with several, the longest stands for all. */
 function linesOf(needles: readonly string[]): string {
-  const lines = needles.map((needle) => needle.split("\n").reduce((a, b) => (b.length > a.length ? b : a)));
+  // UTF-16: grep's patterns cannot hold NUL characters.
+  const lines = needles
+    .filter((needle) => !needle.includes("\0"))
+    .map((needle) => needle.split("\n").reduce((a, b) => (b.length > a.length ? b : a)));
   return lines
     .filter((line) => line.length >= shortestSecret)
     .map((line) => `${line}\n`)

@@ -1,4 +1,4 @@
-import { needlesOf, type SecretSource } from "@melange2/core";
+import { type SecretSource, searchNeedlesOf } from "@melange2/core";
 import { entryPath, type TarEntry, textOf } from "@melange2/oci";
 import { readDirectory } from "./directory-tar.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
@@ -15,7 +15,9 @@ export async function searchLayers(
   secrets: SecretSource,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const needles = secrets.names.flatMap((name) => needlesOf(secrets.get(name) ?? "")).map((text) => Buffer.from(text));
+  const needles = secrets.names
+    .flatMap((name) => searchNeedlesOf(secrets.get(name) ?? ""))
+    .map((text) => Buffer.from(text));
   if (needles.length === 0) return [];
   const scan = needleScan(needles);
   const found = new Set<string>();

@@ -1,9 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { parseEnv } from "node:util";
-import { MelangeError, type SecretSource } from "@melange2/core";
+import { MelangeError, type SecretSource, shortestSecret } from "@melange2/core";
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const secretLike = /TOKEN|SECRET|PASSWORD|_KEY$/i;
+
+/** Names that change how the engines' own programs, the loader or a shell start: no engine can hand them over as secrets. */
+const reservedName = /^(?:PATH|LC_ALL|LIBMOUNT_FORCE_MOUNT2|IFS|ENV|GLIBC_TUNABLES|LD_.*)$/;
 
 export interface StepVariables {
   /** Goes into the plan, in the clear. */
@@ -18,10 +21,15 @@ export interface VariableSources {
   readonly plainNames: readonly string[];
   /** Names of the user's own environment whose values are secrets for the steps. */
   readonly secretNames: readonly string[];
+  /** Names of secrets that may be too short to be masked and searched for. */
+  readonly shortNames: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Sorts variables into plain ones and secrets; no name is in both, and `secretNames` come before what a file says. Rejects with code `usage` where one is missing or misnamed. */
+/**
+ * Sorts variables into plain ones and secrets; no name is in both, and `secretNames` come before what a file says.
+ * Rejects with code `usage` where one is missing or misnamed, or where a secret is too short to be masked.
+ */
 export async function readVariables(sources: VariableSources): Promise<StepVariables> {
   const plain: Record<string, string> = {};
   const secret = new Map<string, string>();
@@ -46,7 +54,31 @@ export async function readVariables(sources: VariableSources): Promise<StepVaria
       else plain[name] = value;
     }
   }
+  for (const [name, value] of secret) {
+    refuseReserved(name);
+    if (!sources.shortNames.includes(name)) refuseShort(name, value);
+  }
   return { plain, secrets: { names: [...secret.keys()].sort(), get: (name) => secret.get(name) } };
+}
+
+function refuseReserved(name: string): void {
+  if (!reservedName.test(name)) return;
+  throw new MelangeError("usage", `a secret cannot be called ${name}`, {
+    hint: "Give it another name and set the variable from it in the step.",
+  });
+}
+
+/** An empty value holds nothing to hide. */
+function refuseShort(name: string, value: string): void {
+  const { length } = value.trim();
+  if (length === 0 || length >= shortestSecret) return;
+  throw new MelangeError(
+    "usage",
+    `the secret ${name} is too short: below ${shortestSecret} characters it cannot be masked`,
+    {
+      hint: `Give a longer value, or allow that it is shown and exported: --allow-short-secret ${name}.`,
+    },
+  );
 }
 
 async function readEnvFile(file: string): Promise<Readonly<Record<string, string>>> {
@@ -54,20 +86,20 @@ async function readEnvFile(file: string): Promise<Readonly<Record<string, string
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    throw new MelangeError("usage", `--env-file ${file} cannot be read`, {
+    throw new MelangeError("usage", `variables file ${file} cannot be read`, {
       hint: "Give a file with lines of the form NAME=VALUE.",
       cause,
     });
   }
   if (text.includes("\0")) {
-    throw new MelangeError("usage", `--env-file ${file} holds a NUL character, which no variable can`, {
+    throw new MelangeError("usage", `variables file ${file} holds a NUL character, which no variable can`, {
       hint: "Give a text file with lines of the form NAME=VALUE.",
     });
   }
   const read = parseEnv(text) as Record<string, string>;
   for (const name of Object.keys(read)) {
     if (variableName.test(name)) continue;
-    throw new MelangeError("usage", `--env-file ${file}: "${name}" is not a variable's name`, {
+    throw new MelangeError("usage", `variables file ${file}: "${name}" is not a variable's name`, {
       hint: "Lines have the form NAME=VALUE.",
     });
   }

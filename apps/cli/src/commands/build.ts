@@ -60,12 +60,22 @@ export default class Build extends MelangeCommand {
       description: "NAME:PATH, a folder that the engine keeps from build to build and steps see at PATH; in no image",
       ...repeatable,
     }),
-    "env-file": Flags.string({ description: "Variables for the steps, NAME=VALUE a line", ...repeatable }),
+    // Node takes --env-file for itself, npx's own Node among them, wherever it stands among the words.
+    "variables-file": Flags.string({
+      aliases: ["env-file"],
+      description:
+        "Variables for the steps, NAME=VALUE a line; also --env-file, which npx and node take for themselves",
+      ...repeatable,
+    }),
     "plain-env": Flags.string({
-      description: "A name in an env file that looks like a secret and is none",
+      description: "A name in a variables file that looks like a secret and is none",
       ...repeatable,
     }),
     "secret-env": Flags.string({ description: "Variable of yours that steps get as a secret", ...repeatable }),
+    "allow-short-secret": Flags.string({
+      description: "A secret that may be too short to be masked in logs and searched for in images",
+      ...repeatable,
+    }),
     "out-dir": Flags.string({ description: "Where the packages' files go, as ARCH/PACKAGE", default: "packages" }),
     // A timer of Node has 31 bits of milliseconds; with more it ends at once.
     "step-timeout": Flags.integer({ description: "Seconds that a step may take", min: 1, max: 2_147_483 }),
@@ -155,9 +165,10 @@ export default class Build extends MelangeCommand {
     }
     tellProblems(contributions, tell);
     const variables = await readVariables({
-      envFiles: flags["env-file"] ?? [],
+      envFiles: flags["variables-file"] ?? [],
       plainNames: flags["plain-env"] ?? [],
       secretNames: flags["secret-env"] ?? [],
+      shortNames: flags["allow-short-secret"] ?? [],
       env: process.env,
     });
     await refuseUnwritable(where.state, "melange2's state folder", "Give MELANGE2_STATE_DIR a folder of yours.");

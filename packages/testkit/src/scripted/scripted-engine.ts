@@ -8,12 +8,12 @@ import {
   type Finding,
   type Layer,
   MelangeError,
-  needlesOf,
   type RunOptions,
   type RunResult,
   type SecretSource,
   type Snapshot,
   type Step,
+  searchNeedlesOf,
   type Unit,
 } from "@melange2/core";
 import { layerFromEntries, textOf, writeTar } from "@melange2/oci";
@@ -282,7 +282,9 @@ function layersOf(state: State): readonly Layer[] {
 }
 
 function searchStates(states: readonly State[], needles: SecretSource): readonly string[] {
-  const forms = needles.names.flatMap((name) => needlesOf(needles.get(name) ?? "")).map((form) => Buffer.from(form));
+  const forms = needles.names
+    .flatMap((name) => searchNeedlesOf(needles.get(name) ?? ""))
+    .map((form) => Buffer.from(form));
   const hits = new Set<string>();
   for (const tree of states.flatMap((state) => [state.base, ...state.trees]))
     for (const [path, { body }] of tree)

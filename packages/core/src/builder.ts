@@ -5,7 +5,7 @@ import type { Tell } from "./events.ts";
 import type { Environment } from "./image.ts";
 import { ancestryOf, type Plan, type Step, type Unit } from "./plan.ts";
 import type { StepRecord, StepState, UnitRecord } from "./record.ts";
-import { allNeedles, streamRedactor } from "./redaction.ts";
+import { matcherOf, streamRedactor } from "./redaction.ts";
 import { lineReader, type StepLog, type StepLogWriter, stepLog } from "./step-log.ts";
 import { runTask } from "./task.ts";
 
@@ -144,7 +144,7 @@ interface RecorderOptions extends ReplayOptions, Pick<BuildOptions, "onLog"> {
 /** Runs units and tells about them: events, logs without secrets, a record of each unit. */
 function unitRecorder(options: RecorderOptions) {
   const { session, tell, now, again } = options;
-  const needles = allNeedles(options.secrets);
+  const matcher = matcherOf(options.secrets);
 
   async function run(
     unit: Unit,
@@ -187,8 +187,8 @@ function unitRecorder(options: RecorderOptions) {
       tell({ type: "step-output", step: step.id, stream, text: line.replace(/\r?\n$/, "") });
     };
     const readers = {
-      stdout: lineReader(streamRedactor(needles), emit("stdout")),
-      stderr: lineReader(streamRedactor(needles), emit("stderr")),
+      stdout: lineReader(streamRedactor(matcher), emit("stdout")),
+      stderr: lineReader(streamRedactor(matcher), emit("stderr")),
     };
     let started: Date | undefined;
     let ended: Date | undefined;

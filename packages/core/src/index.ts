@@ -107,7 +107,7 @@ export type {
 } from "./record.ts";
 export { describeExit, recordedFailure, recordedSteps, recordVersion } from "./record.ts";
 export type { Redact } from "./redaction.ts";
-export { needlesOf, printable, redactor, searchNeedlesOf, shortestSecret } from "./redaction.ts";
+export { matcherOf, printable, redactor } from "./redaction.ts";
 export {
   type LostFailure,
   type RestoredFailure,
@@ -115,6 +115,9 @@ export {
   restoreFailure,
   stepsToRestore,
 } from "./restore-failure.ts";
+export type { SecretMatcher } from "./secret-matcher.ts";
+export { holdsSecret, secretScan } from "./secret-matcher.ts";
+export { secretPieces, shortestSecret } from "./secret-pieces.ts";
 export type { StepLog } from "./step-log.ts";
 export type { OnTaskProgress, TaskTeller } from "./task.ts";
 export { runTask } from "./task.ts";

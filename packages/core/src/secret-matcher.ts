@@ -1,78 +1,91 @@
-/** Finds needles in text even where line breaks, control characters or terminal escapes stand between their characters. */
+import { none, open, type Pattern, patternsOf } from "./secret-patterns.ts";
+
+/** Finds secrets in bytes, in every form in which they betray themselves: see {@link patternsOf}. */
 export interface SecretMatcher {
+  /** Bytes that the longest match may span; what a scan of a stream keeps of the piece before. */
+  readonly longest: number;
   /**
-   * The first stretch at or behind `from` that one needle or several overlapping ones fill, as offsets in `text`.
-   * `end` is undefined where the text ends before it is clear how far the stretch reaches.
+   * The first stretch at or behind `from` that one secret or several overlapping ones fill. `end` is undefined where the bytes end before it is
+   * clear whether a secret stands there, and `complete` does not say that nothing follows.
    */
-  find(text: string, from: number): { readonly start: number; readonly end: number | undefined } | undefined;
+  find(
+    bytes: Uint8Array,
+    from: number,
+    complete: boolean,
+  ): { readonly start: number; readonly end: number | undefined } | undefined;
 }
 
-/** How many characters of a needle stand before a line may break in it: most lines end with the first character of some needle. */
-const leastBeforeBreak = 4;
+/** Bytes. */
+const longStretch = 4096;
 
-/** Characters: what is between two characters of a needle is bounded, so that what is held back is bounded. */
-const longestGap = 64;
+/** `values`: of secrets; those that are too short are never found. */
+export function secretMatcher(values: readonly string[]): SecretMatcher {
+  const patterns = values.flatMap(patternsOf);
+  const byFirst: Pattern[][] = Array.from({ length: 256 }, () => []);
+  // Whether a pattern may begin with these two bytes: nearly all places of nearly all files are passed over by one look.
+  const pairs = new Uint8Array(1 << 16);
+  for (const pattern of patterns)
+    for (const [first, seconds] of pattern.beginnings) {
+      byFirst[first]?.push(pattern);
+      for (const second of seconds) pairs[(first << 8) | second] = 1;
+    }
+  const longest = Math.max(0, ...patterns.map((pattern) => pattern.longest));
 
-// A control character, a CSI sequence, or a line break with the indentation behind it.
-const control = /(?:(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f-\u009f])+/y;
-const controlOrBreak = /(?:(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\n[ \t]*|[\u0000-\u0008\u000b-\u001f\u007f-\u009f])+/y;
-
-const begun = Symbol("the text ends inside the needle");
-
-/** @param needles As `allNeedles` gives them; empty ones match nothing. */
-export function secretMatcher(needles: readonly string[]): SecretMatcher {
-  const byFirst = new Map<number, string[]>();
-  for (const needle of new Set(needles)) {
-    if (needle === "") continue;
-    const first = needle.charCodeAt(0);
-    byFirst.set(first, [...(byFirst.get(first) ?? []), needle]);
-  }
-
-  /** The farthest end of a needle that begins here; begun where one may go on beyond the text. */
-  function endAt(text: string, at: number): number | typeof begun | undefined {
-    let farthest: number | undefined;
-    for (const needle of byFirst.get(text.charCodeAt(at)) ?? []) {
-      const end = endOf(text, at, needle);
-      if (end === begun) return begun;
-      if (end !== undefined && end > (farthest ?? 0)) farthest = end;
+  /** The farthest end of a secret that begins here. */
+  function endAt(bytes: Uint8Array, at: number, complete: boolean): number {
+    let farthest = none;
+    for (const pattern of byFirst[bytes[at] as number] ?? []) {
+      const end = pattern.match(bytes, at);
+      if (end === open && !complete) return open;
+      if (end > farthest) farthest = end;
     }
     return farthest;
   }
 
   return {
-    find(text, from) {
-      if (byFirst.size === 0) return undefined;
-      for (let start = from; start < text.length; start++) {
-        let end = endAt(text, start);
-        for (let at = start + 1; typeof end === "number" && at < end; at++) {
-          const next = endAt(text, at);
-          if (next === begun || (next ?? 0) > end) end = next;
+    longest,
+    find(bytes, from, complete) {
+      if (patterns.length === 0) return undefined;
+      const last = bytes.length - 1;
+      for (let start = from; start <= last; start++) {
+        if (start < last && pairs[((bytes[start] as number) << 8) | (bytes[start + 1] as number)] === 0) continue;
+        let end = endAt(bytes, start, complete);
+        if (end === none) continue;
+        // Of a very long one, another secret that overlaps it is looked for at its end only.
+        const inside = end - start > longStretch ? end - 16 : start + 1;
+        for (let at = inside; at < end; at++) {
+          const next = endAt(bytes, at, complete);
+          if (next === open) end = open;
+          else if (next > end) end = next;
         }
-        if (end !== undefined) return { start, end: end === begun ? undefined : end };
+        return { start, end: end === open ? undefined : end };
       }
       return undefined;
     },
   };
 }
 
-function endOf(text: string, start: number, needle: string): number | typeof begun | undefined {
-  let at = start;
-  for (let matched = 0; matched < needle.length; matched++, at++) {
-    if (at < text.length && text.charCodeAt(at) === needle.charCodeAt(matched)) continue;
-    at = behindGap(text, at, matched);
-    if (at >= text.length) return begun;
-    if (text.charCodeAt(at) !== needle.charCodeAt(matched)) return undefined;
-  }
-  return at;
+/** Whether a stream of bytes holds a secret. Remembers the end of each piece, so that one across two pieces is found. */
+export function secretScan(matcher: SecretMatcher): (piece: Uint8Array) => boolean {
+  let tail: Uint8Array = new Uint8Array(0);
+  return (piece) => {
+    const border = joined(tail, piece.subarray(0, matcher.longest));
+    tail =
+      piece.length >= matcher.longest
+        ? piece.slice(piece.length - matcher.longest)
+        : joined(tail, piece).slice(-matcher.longest);
+    return holdsSecret(matcher, border) || holdsSecret(matcher, piece);
+  };
 }
 
-function behindGap(text: string, at: number, matched: number): number {
-  const code = text.charCodeAt(at);
-  if (code >= 0x20 && code < 0x7f) return at;
-  const gap = matched < leastBeforeBreak ? control : controlOrBreak;
-  gap.lastIndex = at;
-  const { length } = gap.exec(text.slice(0, at + longestGap))?.[0] ?? "";
-  // A sequence cut by the end of the text goes on behind it: its beginning alone matches as a control character.
-  const open = text.slice(at + length);
-  return length > 0 && length + open.length < longestGap && /^\[?[0-?]*[ -/]*$/.test(open) ? text.length : at + length;
+export function holdsSecret(matcher: SecretMatcher, bytes: Uint8Array): boolean {
+  return matcher.find(bytes, 0, true) !== undefined;
+}
+
+function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
+  if (one.length === 0) return other;
+  const both = new Uint8Array(one.length + other.length);
+  both.set(one);
+  both.set(other, one.length);
+  return both;
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { streamRedactor } from "./redaction.ts";
+import { secretMatcher } from "./secret-matcher.ts";
 import { lineReader, stepLog } from "./step-log.ts";
 
 const encoder = new TextEncoder();
@@ -79,7 +80,7 @@ describe("stepLog", () => {
 
 function read(chunks: readonly Uint8Array[], needles: readonly string[] = []): readonly string[] {
   const lines: string[] = [];
-  const reader = lineReader(streamRedactor(needles), (line) => lines.push(line));
+  const reader = lineReader(streamRedactor(secretMatcher(needles)), (line) => lines.push(line));
   for (const chunk of chunks) reader.write(chunk);
   reader.end();
   return lines;
@@ -126,7 +127,7 @@ describe("lineReader", () => {
 
   test("holds back only what could become a secret", () => {
     const lines: string[] = [];
-    const reader = lineReader(streamRedactor(["secret\nof two lines"]), (line) => lines.push(line));
+    const reader = lineReader(streamRedactor(secretMatcher(["secret\nof two lines"])), (line) => lines.push(line));
     reader.write(encoder.encode("plain\nse"));
     expect(lines).toEqual(["plain\n"]);
     reader.write(encoder.encode("t up\nsecret\n"));

@@ -1,3 +1,4 @@
+import { holdsSecret, type SecretMatcher, secretScan } from "@melange2/core";
 import { entryPath, readTar, type TarEntry, textOf, whiteoutOf } from "@melange2/oci";
 import type { BuildSpace } from "./build-space.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
@@ -6,7 +7,7 @@ import type { BuildkitSnapshot } from "./snapshot.ts";
 export async function searchLayers(
   { daemon, ...space }: BuildSpace,
   at: BuildkitSnapshot,
-  needles: readonly string[],
+  matcher: SecretMatcher,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const spec = {
@@ -19,27 +20,20 @@ export async function searchLayers(
     files: [],
   };
   await using image = await daemon.image({ daemon, ...space }, at, spec).open({ signal });
-  const wanted = needles.map((needle) => Buffer.from(needle));
   const found: string[] = [];
   for (const layer of image.layers) {
     for await (const entry of readTar(layer.open("tar"))) {
       const path = entryPath(entry.header.name);
-      if (whiteoutOf(path) === undefined && (await holds(entry, wanted))) found.push(`/${textOf(path)}`);
+      if (whiteoutOf(path) === undefined && (await holds(entry, matcher))) found.push(`/${textOf(path)}`);
     }
   }
   return found;
 }
 
-async function holds({ header, body }: TarEntry, needles: readonly Buffer[]): Promise<boolean> {
-  const within = (bytes: Buffer) => needles.some((needle) => bytes.includes(needle));
-  const names = [header.name, header.linkname, ...header.xattrs.keys()].map((name) => Buffer.from(name, "latin1"));
-  if ([...names, ...[...header.xattrs.values()].map((value) => Buffer.from(value))].some(within)) return true;
-  const overlap = Math.max(...needles.map(({ length }) => length)) - 1;
-  let tail = Buffer.alloc(0);
-  for await (const piece of body) {
-    const text = Buffer.concat([tail, piece]);
-    if (within(text)) return true;
-    tail = text.subarray(Math.max(0, text.length - overlap));
-  }
+async function holds({ header, body }: TarEntry, matcher: SecretMatcher): Promise<boolean> {
+  const texts = [header.name, header.linkname, ...header.xattrs.keys()].map((name) => Buffer.from(name, "latin1"));
+  if ([...texts, ...header.xattrs.values()].some((bytes) => holdsSecret(matcher, bytes))) return true;
+  const scan = secretScan(matcher);
+  for await (const piece of body) if (scan(piece)) return true;
   return false;
 }

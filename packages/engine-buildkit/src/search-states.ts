@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { isBuildkitError } from "@melange2/buildkit-client";
-import { type SecretSource, searchNeedlesOf, shortestSecret } from "@melange2/core";
+import { matcherOf, type SecretSource, shortestSecret } from "@melange2/core";
 import { diff, exec, type Mount, marshal, type State, scratch } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
 import { refusals, refusedToRun, translated } from "./foreign-errors.ts";
 import { searchLayers } from "./search-layers.ts";
+import { secretLiterals, squeezedLiterals } from "./secret-literals.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 import { startOf, wrapperPath } from "./unit-op.ts";
 
@@ -19,29 +20,35 @@ export async function searchStates(
   secrets: SecretSource,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const needles = secrets.names.flatMap((name) => searchNeedlesOf(secrets.get(name) ?? ""));
-  if (needles.length === 0) return [];
+  const values = secrets.names.map((name) => secrets.get(name) ?? "");
+  const matcher = matcherOf(secrets);
+  if (matcher.longest === 0) return [];
   const found = new Set<string>();
   for (const state of states) {
-    const inDaemon = space.daemon.takesApart ? await searchInDaemon(space, state, needles, signal) : undefined;
-    for (const path of inDaemon ?? (await searchLayers(space, state, needles, signal))) found.add(path);
+    const inDaemon = space.daemon.takesApart ? await searchInDaemon(space, state, values, signal) : undefined;
+    for (const path of inDaemon ?? (await searchLayers(space, state, matcher, signal))) found.add(path);
   }
   return [...found].sort();
 }
 
 const places = {
   needles: "/dev/.melange2-needles",
+  squeezed: "/dev/.melange2-squeezed",
   found: "/dev/.melange2-found",
   layer: (index: number) => `/dev/.melange2-layer-${index}`,
 };
 
 /** Constant; `$1` is the number of layers. Writes a line for each find: its kind, a blank, and what was found, relative to the layer. */
 const searchScript = `
-for tool in find grep ls sed; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
+for tool in find grep ls sed tr; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
 layer=0
 while [ $layer -lt "$1" ]; do
   cd ${places.layer(0).replace("0", "$layer")} || exit
   find . -type f -exec grep -lF -f ${places.needles} {} + | sed 's/^/path /'
+  # What a step wrote is looked at without what stands between the characters, too; a base has too many files for that.
+  [ $layer -eq 0 ] || find . -type f -size -131072 -exec sh -c 'for file; do
+    tr -d "\\000-\\040\\072\\177" <"$file" | grep -qF -f ${places.squeezed} && printf "path %s\\n" "$file"
+  done' sh {} +
   find . | grep -F -f ${places.needles} | sed 's/^/path /'
   find . -type l -exec ls -ld {} + | grep -F -f ${places.needles} | sed 's/^/link /'
   layer=$((layer + 1))
@@ -53,7 +60,7 @@ exit 0
 async function searchInDaemon(
   { client }: BuildSpace,
   at: BuildkitSnapshot,
-  needles: readonly string[],
+  values: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly string[] | undefined> {
   const layers = layersOf(at);
@@ -66,11 +73,16 @@ async function searchInDaemon(
     network: "none",
     mounts: [
       { type: "secret", target: places.needles, id: "melange2-needles" },
+      { type: "secret", target: places.squeezed, id: "melange2-squeezed" },
       { type: "bind", target: places.found, from: scratch },
       ...layers.map((from, index): Mount => ({ type: "bind", target: places.layer(index), from, readonly: true })),
     ],
   });
-  const secrets = (id: string) => (id === "melange2-needles" ? linesOf(needles) : undefined);
+  const lists: Readonly<Record<string, string>> = {
+    "melange2-needles": linesOf(values.flatMap(secretLiterals)),
+    "melange2-squeezed": linesOf(values.flatMap(squeezedLiterals)),
+  };
+  const secrets = (id: string) => lists[id];
   await using job = client.job({ serve: { secrets } });
   try {
     const reference = await job.solve(marshal(search.mount(places.found)).bytes, { signal });
@@ -95,10 +107,7 @@ function layersOf({ state, base }: BuildkitSnapshot): readonly State[] {
 
 /** grep takes each line for a needle: of one with several, the longest stands for all. */
 function linesOf(needles: readonly string[]): string {
-  // UTF-16: grep's patterns cannot hold NUL characters.
-  const lines = needles
-    .filter((needle) => !needle.includes("\0"))
-    .map((needle) => needle.split("\n").reduce((a, b) => (b.length > a.length ? b : a)));
+  const lines = needles.map((needle) => needle.split("\n").reduce((a, b) => (b.length > a.length ? b : a)));
   return lines
     .filter((line) => line.length >= shortestSecret)
     .map((line) => `${line}\n`)

@@ -1,8 +1,7 @@
-import { type SecretSource, searchNeedlesOf } from "@melange2/core";
+import { holdsSecret, matcherOf, type SecretMatcher, type SecretSource, secretScan } from "@melange2/core";
 import { entryPath, type TarEntry, textOf } from "@melange2/oci";
 import { readDirectory } from "./directory-tar.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
-import { type NeedleScan, needleScan } from "./needle-scan.ts";
 import type { WorkSpace } from "./work-space.ts";
 
 /**
@@ -15,24 +14,19 @@ export async function searchLayers(
   secrets: SecretSource,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const needles = secrets.names
-    .flatMap((name) => searchNeedlesOf(secrets.get(name) ?? ""))
-    .map((text) => Buffer.from(text));
-  if (needles.length === 0) return [];
-  const scan = needleScan(needles);
+  const matcher = matcherOf(secrets);
+  if (matcher.longest === 0) return [];
   const found = new Set<string>();
   for (const id of new Set(states.flatMap(({ layers }) => layers)))
     for await (const entry of readDirectory(space.host, space.store.files(id), { doing: "searching a layer", signal }))
-      if (await holds(entry, scan)) found.add(`/${textOf(entryPath(entry.header.name))}`);
+      if (await holds(entry, matcher)) found.add(`/${textOf(entryPath(entry.header.name))}`);
   return [...found].sort();
 }
 
-async function holds({ header, body }: TarEntry, scan: NeedleScan): Promise<boolean> {
-  if (scan.within(Buffer.from(header.name, "latin1")) || scan.within(Buffer.from(header.linkname, "latin1")))
-    return true;
-  for (const [name, value] of header.xattrs)
-    if (scan.within(Buffer.from(name, "latin1")) || scan.within(value)) return true;
-  const next = scan.start();
-  for await (const piece of body) if (next(piece)) return true;
+async function holds({ header, body }: TarEntry, matcher: SecretMatcher): Promise<boolean> {
+  const texts = [header.name, header.linkname, ...header.xattrs.keys()].map((name) => Buffer.from(name, "latin1"));
+  if ([...texts, ...header.xattrs.values()].some((bytes) => holdsSecret(matcher, bytes))) return true;
+  const scan = secretScan(matcher);
+  for await (const piece of body) if (scan(piece)) return true;
   return false;
 }

@@ -6,14 +6,15 @@ import {
   type Environment,
   type Exit,
   type Finding,
+  holdsSecret,
   type Layer,
   MelangeError,
+  matcherOf,
   type RunOptions,
   type RunResult,
   type SecretSource,
   type Snapshot,
   type Step,
-  searchNeedlesOf,
   type Unit,
 } from "@melange2/core";
 import { layerFromEntries, textOf, writeTar } from "@melange2/oci";
@@ -282,14 +283,10 @@ function layersOf(state: State): readonly Layer[] {
 }
 
 function searchStates(states: readonly State[], needles: SecretSource): readonly string[] {
-  const forms = needles.names
-    .flatMap((name) => searchNeedlesOf(needles.get(name) ?? ""))
-    .map((form) => Buffer.from(form));
+  const matcher = matcherOf(needles);
   const hits = new Set<string>();
   for (const tree of states.flatMap((state) => [state.base, ...state.trees]))
-    for (const [path, { body }] of tree)
-      if (forms.some((form) => Buffer.from(body.buffer, body.byteOffset, body.length).includes(form)))
-        hits.add(`/${textOf(path)}`);
+    for (const [path, { body }] of tree) if (holdsSecret(matcher, body)) hits.add(`/${textOf(path)}`);
   return [...hits].sort();
 }
 

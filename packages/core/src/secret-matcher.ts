@@ -35,7 +35,7 @@ export function secretMatcher(values: readonly string[]): SecretMatcher {
   function endAt(bytes: Uint8Array, at: number, complete: boolean): number {
     let farthest = none;
     for (const pattern of byFirst[bytes[at] as number] ?? []) {
-      const end = pattern.match(bytes, at);
+      const end = pattern.match(bytes, at, complete);
       if (end === open && !complete) return open;
       if (end > farthest) farthest = end;
     }

@@ -10,8 +10,8 @@ export interface Pattern {
   readonly beginnings: readonly (readonly [first: number, seconds: readonly number[]])[];
   /** Bytes that a match may span. */
   readonly longest: number;
-  /** Where the match that begins at `at` ends; `none`, or `open` where the bytes end first. */
-  match(bytes: Uint8Array, at: number): number;
+  /** Where the match that begins at `at` ends; `none`, or `open` where the bytes end first. `complete`: nothing follows them. */
+  match(bytes: Uint8Array, at: number, complete: boolean): number;
 }
 
 const encoder = new TextEncoder();
@@ -117,22 +117,28 @@ const controlLetters: Readonly<Record<string, number>> = { n: 10, r: 13, t: 9, b
 
 function textPattern(secret: Uint8Array): Pattern {
   const tricky = secret.some((byte) => byte === percent || byte === backslash || byte === quote || byte === plus);
-  const match = (bytes: Uint8Array, at: number): number => {
+  const match: Pattern["match"] = (bytes, at, complete) => {
     const plain = matchText(secret, bytes, at, false);
-    if (plain > 0 || !tricky) return plain;
+    if (plain > 0 || !tricky || (plain === open && !complete)) return plain;
     // Where the secret has such characters itself, what looks like an escape may be one.
     const encoded = matchText(secret, bytes, at, true);
-    return plain === open && encoded === none ? open : encoded;
+    return encoded;
   };
   const [first = 0, second = 0] = secret;
   const raw = [first, [...beginningsOf(second), ...gapBytes]] as const;
-  const anything = Array.from({ length: 256 }, (_, byte) => byte);
+  const escaped = [
+    first,
+    code("u"),
+    code("x"),
+    code(String(first >> 6)),
+    ...Object.entries(controlLetters).flatMap(([letter, byte]) => (byte === first ? [code(letter)] : [])),
+  ];
   return {
     beginnings: [
       raw,
       [percent, hexLetters(first >> 4)],
-      [backslash, anything],
-      ...(first === space ? ([[plus, anything]] as const) : []),
+      [backslash, escaped],
+      ...(first === space ? ([[plus, [...beginningsOf(second), ...gapBytes]]] as const) : []),
       ...(first === quote ? ([[quote, [backslash, code('"')]]] as const) : []),
     ],
     longest: Math.min(secret.length * 8 + 4 * longestGap, 1 << 20),

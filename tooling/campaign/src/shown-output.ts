@@ -22,7 +22,7 @@ export async function shownOutput(recipe: string, pieces: readonly string[], sec
     session,
     environments: { build: { platform, config: {}, layers: [] } },
     secrets,
-    onEvent: (event) => {
+    tell: (event) => {
       if (event.type === "step-output") shown.push(event.text);
     },
     signal,

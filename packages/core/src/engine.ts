@@ -129,6 +129,11 @@ export interface StateKeeper {
   find(ref: StateRef, options: { signal: AbortSignal }): Promise<Snapshot | undefined>;
   /** Forgets what `keep` pinned. Unknown references are not an error. */
   drop(ref: StateRef, options: { signal: AbortSignal }): Promise<void>;
+  /**
+   * Drops what was kept and is not among these references, where whoever kept it is gone: a process was killed before it wrote the reference
+   * down. For an engine whose kept states nobody else cleans up.
+   */
+  dropStrays?(known: readonly StateRef[], options: { signal: AbortSignal }): Promise<void>;
   /** Bytes that dropping all of these would free, about; nothing is counted for what is gone or what the engine cannot tell. */
   keptBytes(refs: readonly StateRef[], options: { signal: AbortSignal }): Promise<number>;
   /** A process on a scratch copy; the kept state stays as it was. */

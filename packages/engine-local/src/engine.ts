@@ -3,17 +3,18 @@ import { join } from "node:path";
 import type { Engine, EngineContext, EngineOptions, EngineSession, Finding } from "@melange2/core";
 import { hostFindings, readHostFacts } from "./check.ts";
 import { deviceNodes } from "./device-nodes.ts";
-import { takeLocks } from "./file-lock.ts";
+import { type HeldLocks, takeLocks } from "./file-lock.ts";
 import { fromSystem, throwIfAborted } from "./foreign-errors.ts";
-import { readHost } from "./host.ts";
+import { type Host, readHost } from "./host.ts";
 import { layerSizes } from "./layer-sizes.ts";
 import { layerStore } from "./layer-store.ts";
 import { fifoPool } from "./output-fifos.ts";
 import { defaultCacheBytes, tidyState } from "./prune-state.ts";
+import { keepReserve, withReserve } from "./reserve.ts";
 import { createSession } from "./session.ts";
 import { createSessionDirectory } from "./session-directory.ts";
 import { removeSession, removeStaleSessions, sessionLock } from "./stale-sessions.ts";
-import { createStateDirectory, stateDirectory } from "./state-directory.ts";
+import { createStateDirectory, type StateDirectory, stateDirectory } from "./state-directory.ts";
 import { noteGrowth } from "./upkeep-notes.ts";
 import type { WorkSpace } from "./work-space.ts";
 
@@ -39,27 +40,7 @@ async function openSession(context: EngineContext, options: EngineOptions, cache
   const host = readHost(context.env);
   const state = stateDirectory(context.stateDirectory, host.mapping);
   createStateDirectory(state);
-  await removeStaleSessions(host, state, options.signal);
-  const store = layerStore(state);
-  const name = randomBytes(8).toString("hex");
-  const locks = await takeLocks(
-    host,
-    [
-      { file: join(state.locks, "state"), kind: "shared" },
-      { file: sessionLock(state, name), kind: "exclusive" },
-    ],
-    { wait: true, signal: options.signal },
-  );
-  const space = await (async () => {
-    try {
-      const directory = createSessionDirectory(join(state.tmp, name), store);
-      const devices = deviceNodes(host, join(state.root, "devices"), join(directory.path, "nodes"));
-      return { host, state, store, directory, fifos: fifoPool(host, directory.fifos), devices, options };
-    } catch (error) {
-      await locks[Symbol.asyncDispose]();
-      throw error;
-    }
-  })();
+  const { name, locks, space } = await withReserve(state, () => openSpace(host, state, options));
   return createSession(space, async () => {
     // An aborted build cleans up all the same, but for what another one can do as well.
     const always = new AbortController().signal;
@@ -72,8 +53,37 @@ async function openSession(context: EngineContext, options: EngineOptions, cache
       await noting;
     }
     if (!options.signal.aborted) await trying(() => tidyState(space, cacheBytes, options.signal));
+    keepReserve(state);
     if (troubles.length > 0 && !options.signal.aborted) options.onFinding?.(untidy(troubles[0]));
   });
+}
+
+/** What a session works with, under locks that say that it lives. */
+async function openSpace(
+  host: Host,
+  state: StateDirectory,
+  options: EngineOptions,
+): Promise<{ readonly name: string; readonly locks: HeldLocks; readonly space: WorkSpace }> {
+  await removeStaleSessions(host, state, options.signal);
+  const store = layerStore(state);
+  const name = randomBytes(8).toString("hex");
+  const locks = await takeLocks(
+    host,
+    [
+      { file: join(state.locks, "state"), kind: "shared" },
+      { file: sessionLock(state, name), kind: "exclusive" },
+    ],
+    { wait: true, signal: options.signal },
+  );
+  try {
+    const directory = createSessionDirectory(join(state.tmp, name), store);
+    const devices = deviceNodes(host, join(state.root, "devices"), join(directory.path, "nodes"));
+    const space = { host, state, store, directory, fifos: fifoPool(host, directory.fifos), devices, options };
+    return { name, locks, space };
+  } catch (error) {
+    await locks[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** A build is what it is, whether or not the disk is tidy. */

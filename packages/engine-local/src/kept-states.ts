@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { StateRef } from "@melange2/core";
 import { bytesOf, writeFileAtomically } from "@melange2/oci";
@@ -15,6 +15,8 @@ export interface KeptStates {
   /** undefined: dropped, pruned, or made under another mapping of users. */
   find(ref: StateRef): LocalSnapshot | undefined;
   drop(ref: StateRef): void;
+  /** Drops those that are not among these, and whose session is gone: a process was killed before it wrote down what it had kept. */
+  dropStrays(known: readonly StateRef[]): void;
   /** The layers of each kept state, by the state's name here. */
   all(): ReadonlyMap<string, readonly string[]>;
   /** The name of a reference's state here; undefined where it is none of ours. */
@@ -23,7 +25,8 @@ export interface KeptStates {
 
 const suffix = ".json";
 
-export function keptStates(state: StateDirectory, store: LayerStore, mapping: Mapping): KeptStates {
+/** @param session Name of the session that keeps states here, which is on disk while it lives. */
+export function keptStates(state: StateDirectory, store: LayerStore, mapping: Mapping, session?: string): KeptStates {
   const file = (name: string) => join(state.keep, name + suffix);
 
   // What is kept never changes, so each file is read once.
@@ -45,12 +48,40 @@ export function keptStates(state: StateDirectory, store: LayerStore, mapping: Ma
     return { state: own, file: join(own.keep, ref.state + suffix) };
   };
 
+  const names = () =>
+    readdirSync(state.keep)
+      .filter((entry) => entry.endsWith(suffix))
+      .map((entry) => entry.slice(0, -suffix.length));
+
+  const drop: KeptStates["drop"] = (ref) => {
+    const kept = placeOf(ref);
+    const layers = kept === undefined ? undefined : readKept(kept.file)?.layers;
+    if (kept === undefined || layers === undefined) return;
+    try {
+      noteLitter(kept.state, layers);
+    } catch (error) {
+      // A full disk gets its room from this.
+      if (!isDiskFull(error)) throw error;
+    }
+    rmSync(kept.file, { force: true });
+  };
+
   return {
     nameOf,
+    drop,
+    dropStrays(known) {
+      const written = new Set(known.map(nameOf));
+      const strays = names().filter((name) => {
+        if (written.has(name)) return false;
+        const keeper = readKept(file(name))?.session;
+        return keeper === undefined || !existsSync(join(state.tmp, keeper));
+      });
+      for (const name of strays) drop({ engine: "local", mapping, state: name });
+    },
     async keep(at) {
       const name = newLayerId();
       try {
-        await writeFileAtomically(file(name), bytesOf(Buffer.from(JSON.stringify(at))));
+        await writeFileAtomically(file(name), bytesOf(Buffer.from(JSON.stringify({ ...at, session }))));
       } catch (error) {
         // Nobody else will name its layers.
         noteLitter(state);
@@ -63,30 +94,15 @@ export function keptStates(state: StateDirectory, store: LayerStore, mapping: Ma
       const kept = name === undefined ? undefined : readKept(file(name));
       return kept?.layers.every((id) => store.has(id)) ? keptSnapshot(kept) : undefined;
     },
-    drop(ref) {
-      const kept = placeOf(ref);
-      const layers = kept === undefined ? undefined : readKept(kept.file)?.layers;
-      if (kept === undefined || layers === undefined) return;
-      try {
-        noteLitter(kept.state, layers);
-      } catch (error) {
-        // A full disk gets its room from this.
-        if (!isDiskFull(error)) throw error;
-      }
-      rmSync(kept.file, { force: true });
-    },
     all() {
-      const names = readdirSync(state.keep)
-        .filter((entry) => entry.endsWith(suffix))
-        .map((entry) => entry.slice(0, -suffix.length));
-      return new Map(names.map((name) => [name, layersOf(name)]));
+      return new Map(names().map((name) => [name, layersOf(name)]));
     },
   };
 }
 
-function readKept(file: string): LocalSnapshot | undefined {
+function readKept(file: string): (LocalSnapshot & { readonly session?: string }) | undefined {
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as LocalSnapshot;
+    return JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { EngineSession } from "@melange2/core";
 import { debugImage } from "./debug-image.ts";
 import { enterState } from "./enter-state.ts";
@@ -21,7 +22,7 @@ export function createSession(space: WorkSpace, close: () => Promise<void>): Eng
       throw fromSystem(error, space.state.root);
     }
   };
-  const kept = keptStates(space.state, space.store, space.host.mapping);
+  const kept = keptStates(space.state, space.store, space.host.mapping, basename(space.directory.path));
   const combined = (signal: AbortSignal) => AbortSignal.any([signal, space.options.signal]);
   return {
     can: { atFailure: space.options.capture, mtime: "ns", xattrs: "all", claims: ["archive"] },
@@ -34,6 +35,7 @@ export function createSession(space: WorkSpace, close: () => Promise<void>): Eng
     keep: (at) => told(async () => kept.keep(localSnapshot(at))),
     find: (ref) => told(async () => kept.find(ref)),
     drop: (ref) => told(async () => kept.drop(ref)),
+    dropStrays: (known) => told(async () => kept.dropStrays(known)),
     keptBytes: (refs, { signal }) => told(async () => keptBytes(space, kept, refs, signal)),
     enter: (at, options) => told(async () => enterState(space, localSnapshot(at), options)),
     [Symbol.asyncDispose]: close,

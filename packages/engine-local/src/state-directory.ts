@@ -16,6 +16,7 @@ import type { Mapping } from "./host.ts";
  *     locks/                files that flock holds
  *     devices/              nodes that each session copies for its sandboxes; made as root only
  *     growth, litter        see upkeep-notes.ts
+ *     reserve               see reserve.ts
  */
 export interface StateDirectory {
   readonly root: string;

@@ -66,6 +66,8 @@ export interface FailureStore {
   /** Where running it again has given it other states. */
   replaceStates(id: string, states: KeptStates): Promise<void>;
   addExport(id: string, exported: ExportRecord): Promise<void>;
+  /** The states that all builds keep, also those that cannot be read otherwise; undefined where some cannot be told. */
+  allStates(): Promise<readonly StateRef[] | undefined>;
   /** Forgets the record, the log and the references; the engine's states are dropped by the caller first. */
   remove(id: string): Promise<void>;
 }
@@ -175,6 +177,16 @@ export function failureStore(directory: string): FailureStore {
       } finally {
         await file.close();
       }
+    },
+    async allStates() {
+      const refs: StateRef[] = [];
+      for (const id of await ids()) {
+        const states = await readJson<KeptStates>(join(folder(id), "states.json")).catch(() => undefined);
+        if (states === undefined) return undefined;
+        refs.push(states.start, states.before);
+        if (!("unavailable" in states.atFailure)) refs.push(states.atFailure as StateRef);
+      }
+      return refs;
     },
     async remove(id) {
       await rm(folder(id), { recursive: true, force: true });

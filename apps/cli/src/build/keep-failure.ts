@@ -80,6 +80,8 @@ export async function dropBeyondBudget(
   options: Pick<KeepOptions, "engine" | "engineOptions" | "session" | "store" | "tell" | "signal">,
 ): Promise<void> {
   const { session, store, signal, tell } = options;
+  const known = await store.allStates();
+  if (known !== undefined) await session.dropStrays?.(known, { signal });
   const { failures } = await store.list();
   const own = failures.filter(
     ({ states }) =>

@@ -72,6 +72,8 @@ export default class DebugPrune extends DebugCommand {
         tell: this.tell,
         signal,
       });
+      const known = await store.allStates();
+      if (known !== undefined) await session.dropStrays?.(known, { signal });
       for (const [id, refs] of left) {
         try {
           for (const ref of refs) await session.drop(ref, { signal });

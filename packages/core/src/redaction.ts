@@ -1,5 +1,6 @@
 import type { SecretSource } from "./engine.ts";
 import { type SecretMatcher, secretMatcher } from "./secret-matcher.ts";
+import { longestIndent } from "./secret-patterns.ts";
 
 const mask = "***";
 const encoder = new TextEncoder();
@@ -12,7 +13,7 @@ export function redactor(secrets: SecretSource): Redact {
   const matcher = matcherOf(secrets);
   return (text) => {
     if (matcher.longest === 0) return text;
-    return decoder.decode(redacted(encoder.encode(text), matcher, true).shown);
+    return decoder.decode(redacted(encoder.encode(text), 0, matcher, true).shown);
   };
 }
 
@@ -21,14 +22,18 @@ export function matcherOf(secrets: SecretSource): SecretMatcher {
   return secretMatcher(secrets.names.map((name) => secrets.get(name) ?? ""));
 }
 
-/** `held`: the end of the bytes, from where a secret may have begun that goes on behind it; empty where nothing follows. */
+/**
+ * Redacts the bytes from `begin` on. `held`: where a secret may have begun that goes on behind the bytes' end; the bytes' end where nothing
+ * follows.
+ */
 function redacted(
   bytes: Uint8Array,
+  begin: number,
   matcher: SecretMatcher,
   complete: boolean,
-): { readonly shown: Uint8Array; readonly held: Uint8Array } {
+): { readonly shown: Uint8Array; readonly held: number } {
   const parts: Uint8Array[] = [];
-  let from = 0;
+  let from = begin;
   let held = bytes.length;
   for (
     let found = matcher.find(bytes, from, complete);
@@ -42,7 +47,7 @@ function redacted(
     parts.push(bytes.subarray(from, found.start), encoder.encode(mask));
     from = found.end;
   }
-  if (parts.length === 0) return { shown: bytes.subarray(0, held), held: bytes.subarray(held) };
+  if (parts.length === 0) return { shown: bytes.subarray(begin, held), held };
   parts.push(bytes.subarray(from, held));
   const shown = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -50,7 +55,7 @@ function redacted(
     shown.set(part, at);
     at += part.length;
   }
-  return { shown, held: bytes.subarray(held) };
+  return { shown, held };
 }
 
 /** Redacts a text that comes in pieces, wherever the pieces are cut. */
@@ -62,19 +67,22 @@ export interface StreamRedactor {
 }
 
 export function streamRedactor(matcher: SecretMatcher): StreamRedactor {
+  // What was shown last, by which some forms are known, and behind it what is held back.
   let kept: Uint8Array = new Uint8Array(0);
+  let begin = 0;
   const take = (piece: string, complete: boolean): string => {
     const fresh = encoder.encode(piece);
     const bytes = new Uint8Array(kept.length + fresh.length);
     bytes.set(kept);
     bytes.set(fresh, kept.length);
-    const { shown, held } = redacted(bytes, matcher, complete);
-    kept = held;
+    const { shown, held } = redacted(bytes, begin, matcher, complete);
+    begin = Math.min(held, longestIndent + 1);
+    kept = bytes.slice(held - begin);
     return decoder.decode(shown);
   };
   return {
     write: (piece) => (matcher.longest === 0 ? piece : take(piece, false)),
-    end: () => (kept.length === 0 ? "" : take("", true)),
+    end: () => (kept.length === begin ? "" : take("", true)),
   };
 }
 

@@ -21,6 +21,9 @@ const bytesOf = (text: string): Uint8Array => encoder.encode(text);
 /** Between two characters of a secret stand no more bytes than this that show nothing. */
 const longestGap = 256;
 
+/** Blanks that may stand before a line of base64. */
+export const longestIndent = 64;
+
 /** Fewest base64 characters that are looked for. */
 const shortestBase64 = 6;
 
@@ -339,7 +342,8 @@ function base64Pattern(text: Uint8Array, atLineStart: boolean): Pattern {
 
 function followsBreak(bytes: Uint8Array, at: number): boolean {
   let before = at - 1;
-  while (before >= 0 && (bytes[before] === space || bytes[before] === 0x09)) before -= 1;
+  const first = before - longestIndent;
+  while (before >= 0 && before > first && (bytes[before] === space || bytes[before] === 0x09)) before -= 1;
   return before >= 0 && bytes[before] === newline;
 }
 

@@ -20,7 +20,7 @@ import type { KeptEnvironment } from "@melange2/records";
 import { baseEnvironment } from "./base-environment.ts";
 import type { ReadyExport } from "./export-request.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
-import type { StepVariables } from "./secrets.ts";
+import { refuseSpelledOut, type StepVariables } from "./secrets.ts";
 import { refuseUnwritable } from "./writable-folder.ts";
 
 export interface PrepareOptions {
@@ -86,6 +86,7 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     return { skipped: compiled.reason };
   }
   const { plan } = compiled;
+  refuseSpelledOut(variables.secrets, plan);
   const { name, arch } = plan.subject;
   const { engine, ready } = await options.beforeEnvironment(plan.subject);
   const sourceDateEpoch = epochOf(process.env.SOURCE_DATE_EPOCH);

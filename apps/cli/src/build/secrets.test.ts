@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,6 +42,41 @@ describe("readVariables", () => {
       await expect(readVariables({ ...sources, envFiles: [file] })).rejects.toMatchObject({ code: "usage" });
       const { plain } = await readVariables({ ...sources, envFiles: [file], plainNames: ["SORT_KEY"] });
       expect(plain).toEqual({ SORT_KEY: "abc" });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test("takes a plain variable that holds a secret for a secret", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "melange2-variables-"));
+    try {
+      const file = join(folder, "variables");
+      await writeFile(file, "URL=https://u:abc%2Bdef@h/\nHOST=h\n");
+      const env = { T: "abc+def" };
+      const read = await readVariables({ ...sources, envFiles: [file], secretNames: ["T"], plainNames: ["URL"], env });
+      expect(read.plain).toEqual({ HOST: "h" });
+      expect(read.secrets.names).toEqual(["T", "URL"]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test.each(["/dev/zero", "/dev/null", "/", "/nowhere"])("refuses %s as a file of variables", async (file) => {
+    await expect(readVariables({ ...sources, envFiles: [file] })).rejects.toMatchObject({ code: "usage" });
+  });
+
+  test("refuses a FIFO that nobody writes to, and reads one that somebody does", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "melange2-variables-"));
+    try {
+      const file = join(folder, "fifo");
+      execFileSync("mkfifo", [file]);
+      await expect(readVariables({ ...sources, envFiles: [file] })).rejects.toMatchObject({ code: "usage" });
+      const writer = writeFile(file, "A=1\n");
+      // The writer waits for a reader; one that opens too early finds nobody.
+      let read = await readVariables({ ...sources, envFiles: [file] }).catch(() => undefined);
+      while (read === undefined) read = await readVariables({ ...sources, envFiles: [file] }).catch(() => undefined);
+      await writer;
+      expect(read.plain).toEqual({ A: "1" });
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
-import { parseEnv } from "node:util";
-import { MelangeError, type SecretSource, shortestSecret } from "@melange2/core";
+import { holdsSecret, MelangeError, matcherOf, type Plan, type SecretSource, shortestSecret } from "@melange2/core";
+import { parseEnvFile } from "./env-file.ts";
+import { readEnvFileText } from "./env-file-text.ts";
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const secretLike = /TOKEN|SECRET|PASSWORD|_KEY$/i;
@@ -9,13 +9,13 @@ const secretLike = /TOKEN|SECRET|PASSWORD|_KEY$/i;
 const reservedName = /^(?:PATH|LC_ALL|LIBMOUNT_FORCE_MOUNT2|IFS|ENV|GLIBC_TUNABLES|LD_.*)$/;
 
 export interface StepVariables {
-  /** Goes into the plan, in the clear. */
+  /** Goes into the plan, in the clear; holds no secret. */
   readonly plain: Readonly<Record<string, string>>;
   readonly secrets: SecretSource;
 }
 
 export interface VariableSources {
-  /** Files in dotenv syntax; the first that has a name wins. */
+  /** See `env-file.ts`; the first that has a name wins. */
   readonly envFiles: readonly string[];
   /** Names in `envFiles` that are not secret although they look like it. */
   readonly plainNames: readonly string[];
@@ -24,6 +24,7 @@ export interface VariableSources {
   /** Names of secrets that may be too short to be masked and searched for. */
   readonly shortNames: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -31,7 +32,7 @@ export interface VariableSources {
  * Rejects with code `usage` where one is missing or misnamed, or where a secret is too short to be masked.
  */
 export async function readVariables(sources: VariableSources): Promise<StepVariables> {
-  const plain: Record<string, string> = {};
+  const plain = new Map<string, string>();
   const secret = new Map<string, string>();
   for (const name of sources.secretNames) {
     if (!variableName.test(name)) {
@@ -48,17 +49,44 @@ export async function readVariables(sources: VariableSources): Promise<StepVaria
     secret.set(name, value);
   }
   for (const file of sources.envFiles) {
-    for (const [name, value] of Object.entries(await readEnvFile(file))) {
-      if (name in plain || secret.has(name)) continue;
+    for (const [name, value] of parseEnvFile(await readEnvFileText(file, sources.signal), file)) {
+      if (plain.has(name) || secret.has(name)) continue;
       if (secretLike.test(name) && !sources.plainNames.includes(name)) secret.set(name, value);
-      else plain[name] = value;
+      else plain.set(name, value);
     }
+  }
+  // The plan keeps plain values: one that holds a secret, as a URL with a password does, is a secret too.
+  const matcher = matcherOf(sourceOf(new Map(secret)));
+  for (const [name, value] of plain) {
+    if (!holdsSecret(matcher, Buffer.from(value))) continue;
+    plain.delete(name);
+    secret.set(name, value);
   }
   for (const [name, value] of secret) {
     refuseReserved(name);
     if (!sources.shortNames.includes(name)) refuseShort(name, value);
   }
-  return { plain, secrets: { names: [...secret.keys()].sort(), get: (name) => secret.get(name) } };
+  return { plain: Object.fromEntries(plain), secrets: sourceOf(secret) };
+}
+
+/** Characters from which on a secret that stands somewhere does not stand there by chance. */
+const telling = 8;
+
+/** What is kept of a build shows its recipe, so that a recipe cannot spell a secret out. Throws code `usage`. */
+export function refuseSpelledOut(secrets: SecretSource, plan: Plan): void {
+  const text = Buffer.from(JSON.stringify(plan));
+  for (const name of secrets.names) {
+    const value = secrets.get(name) ?? "";
+    if (value.trim().length < telling) continue;
+    if (!holdsSecret(matcherOf({ names: [name], get: () => value }), text)) continue;
+    throw new MelangeError("usage", `the recipe spells out the value of the secret ${name}`, {
+      hint: `Let the step use $${name} instead.`,
+    });
+  }
+}
+
+function sourceOf(values: ReadonlyMap<string, string>): SecretSource {
+  return { names: [...values.keys()].sort(), get: (name) => values.get(name) };
 }
 
 function refuseReserved(name: string): void {
@@ -79,31 +107,6 @@ function refuseShort(name: string, value: string): void {
       hint: `Give a longer value, or allow that it is shown and exported: --allow-short-secret ${name}.`,
     },
   );
-}
-
-async function readEnvFile(file: string): Promise<Readonly<Record<string, string>>> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    throw new MelangeError("usage", `variables file ${file} cannot be read`, {
-      hint: "Give a file with lines of the form NAME=VALUE.",
-      cause,
-    });
-  }
-  if (text.includes("\0")) {
-    throw new MelangeError("usage", `variables file ${file} holds a NUL character, which no variable can`, {
-      hint: "Give a text file with lines of the form NAME=VALUE.",
-    });
-  }
-  const read = parseEnv(text) as Record<string, string>;
-  for (const name of Object.keys(read)) {
-    if (variableName.test(name)) continue;
-    throw new MelangeError("usage", `variables file ${file}: "${name}" is not a variable's name`, {
-      hint: "Lines have the form NAME=VALUE.",
-    });
-  }
-  return read;
 }
 
 /** The secrets that a kept build used, from the user's environment of now. Ones that are not set are simply absent. */

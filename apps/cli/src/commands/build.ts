@@ -170,6 +170,7 @@ export default class Build extends MelangeCommand {
       secretNames: flags["secret-env"] ?? [],
       shortNames: flags["allow-short-secret"] ?? [],
       env: process.env,
+      signal,
     });
     await refuseUnwritable(where.state, "melange2's state folder", "Give MELANGE2_STATE_DIR a folder of yours.");
     const store = failureStore(where.builds);

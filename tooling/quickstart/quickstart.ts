@@ -15,7 +15,7 @@ function say(text: string): void {
 }
 
 /** Runs a command the user could type, shown first; gives its exit code. */
-function type(args: readonly string[], shown: readonly string[] = ["npx", ...args]): number {
+function type(args: readonly string[], shown: readonly string[] = ["npx", "--", ...args]): number {
   process.stdout.write(`$ ${shown.join(" ")}\n`);
   const [program = "", ...rest] = args;
   const result = spawnSync(join("node_modules", ".bin", program), rest, { stdio: "inherit", cwd: repository });
@@ -50,5 +50,5 @@ say("3. The same step once more, from the state before it: the same end");
 expectCode(type(["melange2", "debug", "rerun"]), 3, "the rerun");
 
 say("Your turn: a shell where it broke, on this machine without any daemon");
-process.stdout.write("$ npx melange2 debug shell\n");
+process.stdout.write("$ npx -- melange2 debug shell\n");
 process.stdout.write(`The same as a container, wherever Docker is: docker load -i ${archive}\n`);

@@ -8,6 +8,7 @@ import { dockerd } from "./dockerd.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
 import { createPermits } from "./permits.ts";
 import { createSession } from "./session.ts";
+import { sweepSpool } from "./spool-file.ts";
 
 /** Steps on a BuildKit daemon, solved one by one in one job; states are the daemon's own cached results. */
 export function buildkitEngine(context: EngineContext): Engine {
@@ -41,6 +42,8 @@ async function openSession(context: EngineContext, options: EngineOptions): Prom
   });
   const [, socket] = /^docker:\/\/(.+)$/.exec(client.address) ?? [];
   const daemon = socket === undefined ? buildkitd(client) : dockerd(client, socket);
+  const spoolDirectory = join(context.stateDirectory, "spool");
+  await sweepSpool(spoolDirectory);
   const permits = createPermits(options.secrets);
   return createSession({
     client,
@@ -49,6 +52,6 @@ async function openSession(context: EngineContext, options: EngineOptions): Prom
     options,
     job: buildingJob(client, { stores: daemon.stores, secrets: permits.answer }),
     ownRecords: new Set(),
-    spoolDirectory: join(context.stateDirectory, "spool"),
+    spoolDirectory,
   });
 }

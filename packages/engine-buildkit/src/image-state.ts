@@ -1,4 +1,4 @@
-import type { ImageSpec } from "@melange2/core";
+import { debugDirectory, type ImageSpec } from "@melange2/core";
 import { diff, file, local, merge, type State } from "@melange2/llb";
 import { baseHistory } from "./base-image.ts";
 import { flattened } from "./flattened-state.ts";
@@ -35,7 +35,9 @@ export function withFiles(state: State, timestamp: bigint, nonce: string): State
   // takes one's files for both.
   const from = local(filesTree, { sharedKeyHint: filesTree, unique: nonce });
   const copy = { type: "copy", from, source: "/", destination: "/", contents: true, timestamp } as const;
-  return file(state, [copy], { name: "melange2 files" });
+  // A step may have left a file or a link of that name, over which nothing can be copied.
+  const remove = { type: "remove", path: `/${debugDirectory}`, optional: true } as const;
+  return file(state, [remove, copy], { name: "melange2 files" });
 }
 
 /** Nanoseconds since 1970. */

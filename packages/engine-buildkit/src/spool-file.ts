@@ -1,8 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bytes } from "@melange2/core";
-import { writeFileAtomically } from "@melange2/oci";
+import { ownedName, removeOrphans, writeFileAtomically } from "@melange2/oci";
+
+const prefix = "spool";
 
 /** Bytes that are too many for memory, in a file that only its owner can read. */
 export interface SpoolFile {
@@ -19,5 +20,10 @@ export async function spoolFile(directory: string, bytes: Bytes): Promise<SpoolF
 /** A name in the directory, which is made, that nobody has. */
 export async function spoolPath(directory: string): Promise<string> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  return join(directory, randomBytes(8).toString("hex"));
+  return join(directory, ownedName(prefix));
+}
+
+/** Removes what exports left that were killed. */
+export async function sweepSpool(directory: string): Promise<void> {
+  await removeOrphans(directory, prefix);
 }

@@ -1,5 +1,5 @@
 import type { CredentialsFor, DebugImage, Delivered, DeliverOptions, Tls } from "@melange2/core";
-import { formatReference, openRepository, pushImage, type Reference } from "@melange2/registry-client";
+import { formatReference, isRegistryError, openRepository, pushImage, type Reference } from "@melange2/registry-client";
 import { asMelangeError } from "./export-error.ts";
 
 export interface RegistryDestination {
@@ -18,7 +18,12 @@ export async function deliverToRegistry(
   const { signal } = options;
   try {
     signal.throwIfAborted();
-    const target = { kind: "registry", reference: formatReference(reference), transport, credentials } as const;
+    const target = {
+      kind: "registry",
+      reference: formatReference(reference),
+      transport,
+      credentials: whereSafe(destination, signal),
+    } as const;
     const delivered = await image.deliver(target, options);
     if (delivered !== undefined) return delivered;
     await using local = await image.open({ signal });
@@ -27,4 +32,23 @@ export async function deliverToRegistry(
   } catch (error) {
     throw asMelangeError(error, "export", signal);
   }
+}
+
+/**
+ * Credentials for a program that pushes by itself, as a BuildKit daemon does: it would send them wherever the registry says, so that the
+ * registry is asked first. Rejects where it wants them sent somewhere without encryption.
+ */
+function whereSafe({ reference, transport, credentials }: RegistryDestination, signal: AbortSignal): CredentialsFor {
+  return async (host) => {
+    const found = await credentials(host);
+    if (found === undefined) return undefined;
+    using repository = openRepository(reference, { tls: transport, credentials, signal, attempts: 2 });
+    try {
+      await repository.tryUpload();
+    } catch (error) {
+      // Whatever else is wrong, the daemon may see the registry from another place.
+      if (isRegistryError(error) && error.code === "protocol") throw error;
+    }
+    return found;
+  };
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -14,7 +14,9 @@ import {
   hexOf,
   type Layer,
   mediaTypes,
+  ownedName,
   readyBlob,
+  removeOrphans,
   type StringMap,
 } from "@melange2/oci";
 import { sourcesOf } from "./blob-source.ts";
@@ -49,6 +51,8 @@ export interface Pushed {
   readonly bytes: number;
 }
 
+const spoolPrefix = "melange2-push";
+
 /** Layers of one image under way at the same time. */
 const width = 3;
 
@@ -57,7 +61,10 @@ const width = 3;
  * Stored blobs go as they are; layers without one are gzipped first. The same image always has the same manifest.
  */
 export async function pushImage(repository: Repository, image: PushableImage, options: PushOptions): Promise<Pushed> {
-  const spool = await mkdtemp(join(options.spoolDirectory ?? tmpdir(), "melange2-push-"));
+  const directory = options.spoolDirectory ?? tmpdir();
+  await removeOrphans(directory, spoolPrefix);
+  const spool = join(directory, ownedName(spoolPrefix));
+  await mkdir(spool, { mode: 0o700 });
   try {
     return await push(repository, image, options, spool);
   } catch (error) {

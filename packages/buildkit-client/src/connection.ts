@@ -13,7 +13,7 @@ export interface Connection {
   client<S extends DescService>(service: S): Client<S>;
   /** Runs a request and translates what it throws; `what` names it in messages. */
   call<T>(what: string, signal: AbortSignal | undefined, request: () => Promise<T>): Promise<T>;
-  /** While the result is not called, silence of the daemon ends the connection within 10 s. */
+  /** While the result is not called, silence of the daemon of more than 9.5 s ends the connection, within 12 s. */
   watch(): () => void;
   /** Ends everything that is still going on, and the transport. */
   close(): Promise<void>;
@@ -80,7 +80,7 @@ const methodsHeader = "x-docker-expose-session-grpc-method";
 const windowBytes = 4 * 1024 * 1024;
 /** Node gives up the whole connection over a header of more, and an error is one; buildkitd, being told, gives up the one answer. */
 const largestHeaders = 64 * 1024;
-const beat = { everyMs: 2_000, patienceMs: 3_500, secondPatienceMs: 2_000 };
+const beat = { everyMs: 2_000, patienceMs: 5_500, secondPatienceMs: 4_000 };
 
 interface Loss {
   /** Why the connection ended by itself; undefined while it has not. */

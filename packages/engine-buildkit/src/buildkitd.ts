@@ -1,6 +1,7 @@
-import type { BuildkitClient, Export } from "@melange2/buildkit-client";
+import type { Export } from "@melange2/buildkit-client";
 import type { ByteSink, DebugImage, ImageSpec, Target } from "@melange2/core";
 import { layoutBases } from "./base-layout.ts";
+import type { BuildSpace } from "./build-space.ts";
 import type { Daemon } from "./daemon.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
 import { deliveredOf, exportAttributes, type ImageExport } from "./image-export.ts";
@@ -11,7 +12,7 @@ import type { BuildkitSnapshot } from "./snapshot.ts";
 import { spoolImage } from "./spool-image.ts";
 
 /** A daemon of its own: it streams archives and pushes by itself. */
-export function buildkitd(client: BuildkitClient): Daemon {
+export function buildkitd(): Daemon {
   const bases = layoutBases();
   return {
     claims: ["archive", "registry"],
@@ -21,14 +22,15 @@ export function buildkitd(client: BuildkitClient): Daemon {
     addBase: bases.add,
     // Whether it has the layers shows when a graph is solved.
     hasBase: async () => true,
-    image: (space, at, spec) => buildkitdImage(client, at, spec, space.spoolDirectory),
+    image: (space, at, spec) => buildkitdImage(space, at, spec),
   };
 }
 
-function buildkitdImage(client: BuildkitClient, at: BuildkitSnapshot, spec: ImageSpec, spool: string): DebugImage {
+function buildkitdImage(space: BuildSpace, at: BuildkitSnapshot, spec: ImageSpec): DebugImage {
+  const { client, spoolDirectory: spool } = space;
   const image: ImageExport = {
     attributes: (compression) => exportAttributes(at.base, spec, compression),
-    run: (options) => exportImage(client, at, spec, options),
+    run: (options) => exportImage(space, at, spec, options),
   };
   const daemonIsHere = /^unix:|^tcp:\/\/(?:localhost|127\.|\[::1\])/.test(client.address);
   return {

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { BuildkitClient } from "@melange2/buildkit-client";
 import type { DebugImage, Environment, ImageSpec, Layer, LocalImage } from "@melange2/core";
 import { image } from "@melange2/llb";
 import { type Blob, compressionOf, hexOf, readyBlob, writeArchive } from "@melange2/oci";
 import { baseImage } from "./base-image.ts";
+import type { BuildSpace } from "./build-space.ts";
 import type { Daemon } from "./daemon.ts";
 import { type DockerApi, dockerApi } from "./docker-api.ts";
 import { interrupted, throwIfAborted, translated } from "./foreign-errors.ts";
@@ -19,7 +19,7 @@ const layerLimit = 120;
  * The BuildKit inside a Docker daemon. It knows no OCI layouts and only its own exporter: bases enter as images of the daemon, images
  * leave through the daemon's own API.
  */
-export function dockerd(client: BuildkitClient, socketPath: string): Daemon {
+export function dockerd(socketPath: string): Daemon {
   const docker = dockerApi(socketPath);
   return {
     claims: ["archive", "docker-daemon"],
@@ -28,7 +28,7 @@ export function dockerd(client: BuildkitClient, socketPath: string): Daemon {
     roomFor: ({ base, units }) => base.layers.length + units < layerLimit,
     addBase: (environment, signal) => addBase(docker, environment, signal),
     hasBase: ({ name }, signal) => docker.has(name, signal),
-    image: (space, at, spec) => dockerImage(client, docker, at, spec, space.spoolDirectory),
+    image: (space, at, spec) => dockerImage(space, docker, at, spec),
   };
 }
 
@@ -54,18 +54,13 @@ async function loadableBlob(layer: Layer, signal: AbortSignal): Promise<Blob> {
   return ready;
 }
 
-function dockerImage(
-  client: BuildkitClient,
-  docker: DockerApi,
-  at: BuildkitSnapshot,
-  spec: ImageSpec,
-  spool: string,
-): DebugImage {
+function dockerImage(space: BuildSpace, docker: DockerApi, at: BuildkitSnapshot, spec: ImageSpec): DebugImage {
+  const { spoolDirectory: spool } = space;
   /** Makes an image in the daemon and tells its id there. */
   async function make(names: readonly string[], signal: AbortSignal): Promise<string> {
     throwIfAborted(signal);
     const attributes = names.length === 0 ? {} : { name: names.join(",") };
-    const { response } = await exportImage(client, at, spec, {
+    const { response } = await exportImage(space, at, spec, {
       export: { type: "moby", attributes },
       signal,
     });

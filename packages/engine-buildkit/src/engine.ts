@@ -41,7 +41,7 @@ async function openSession(context: EngineContext, options: EngineOptions): Prom
     throw translated(error, "connecting to the daemon");
   });
   const [, socket] = /^docker:\/\/(.+)$/.exec(client.address) ?? [];
-  const daemon = socket === undefined ? buildkitd(client) : dockerd(client, socket);
+  const daemon = socket === undefined ? buildkitd() : dockerd(socket);
   const spoolDirectory = join(context.stateDirectory, "spool");
   await sweepSpool(spoolDirectory);
   const permits = createPermits(options.secrets);

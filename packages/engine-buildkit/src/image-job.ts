@@ -1,9 +1,11 @@
 import { randomInt, randomUUID } from "node:crypto";
-import type { BuildkitClient, Export, Served, SolveResult, Tree, TreeEntry } from "@melange2/buildkit-client";
+import type { Export, Served, SolveResult, Tree, TreeEntry } from "@melange2/buildkit-client";
 import type { ImageFile, ImageSpec } from "@melange2/core";
 import { marshal } from "@melange2/llb";
+import type { BuildSpace } from "./build-space.ts";
 import { imageConfigOf } from "./image-config.ts";
 import { filesTree, imageState } from "./image-state.ts";
+import { layerRepairs, tellRepairs } from "./layer-repairs.ts";
 import { neverRun } from "./permits.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 
@@ -14,17 +16,19 @@ export interface ImageJobOptions {
 }
 
 /**
- * Hands a state with the image's own files to an exporter, in a job of its own: the one way that takes an image config on every daemon. Executes nothing: a
+ * Hands a state with the image's own files to an exporter, in a job of its own: the one way that takes an image config on every daemon. Executes no step: a
  * state that is gone rejects, see `refusedToRun`.
  */
 export async function exportImage(
-  client: BuildkitClient,
+  space: BuildSpace,
   at: BuildkitSnapshot,
   spec: ImageSpec,
   { signal, ...options }: ImageJobOptions,
 ): Promise<SolveResult> {
-  const { state, history } = imageState(at, spec, randomUUID());
-  await using job = client.job({
+  const repairs = await layerRepairs(space, at, signal);
+  tellRepairs(repairs, space.options);
+  const { state, history } = imageState(at, spec, repairs, randomUUID());
+  await using job = space.client.job({
     serve: {
       trees: { [filesTree]: treeOf(spec.files) },
       secrets: neverRun,

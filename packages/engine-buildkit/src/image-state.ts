@@ -2,10 +2,11 @@ import { debugDirectory, type ImageSpec } from "@melange2/core";
 import { diff, file, local, merge, type State } from "@melange2/llb";
 import { baseHistory } from "./base-image.ts";
 import { flattened } from "./flattened-state.ts";
+import { type LayerRepairs, repaired, repairHistory } from "./layer-repairs.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 
-/** Docker takes no more layers in one image. */
-const dockerLimit = 125;
+/** Docker takes 127 layers in one image, of which some are ours. */
+const dockerLimit = 122;
 
 /** The name of the tree that holds an image's own files. */
 export const filesTree = "melange2-files";
@@ -17,11 +18,13 @@ export interface ImageState {
 }
 
 /** The base's layers, one for each unit, one of the image's own files. Too many units are one layer. No two exports have the same nonce. */
-export function imageState(at: BuildkitSnapshot, spec: ImageSpec, nonce: string): ImageState {
-  const { state, history } =
+export function imageState(at: BuildkitSnapshot, spec: ImageSpec, repairs: LayerRepairs, nonce: string): ImageState {
+  const units =
     at.base.layers.length + at.units < dockerLimit
       ? { state: at.state, history: [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)] }
       : squashed(at);
+  const state = repaired(units.state, at.state, repairs);
+  const history = [...units.history, ...repairHistory(repairs)];
   if (spec.files.length === 0) return { state, history };
   return {
     state: withFiles(state, createdOf(spec), nonce),

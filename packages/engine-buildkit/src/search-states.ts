@@ -4,6 +4,7 @@ import { matcherOf, type SecretSource, shortestSecret } from "@melange2/core";
 import { diff, exec, type Mount, marshal, type State, scratch } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
 import { refusals, refusedToRun, translated } from "./foreign-errors.ts";
+import { layerRepairs, restoredFiles } from "./layer-repairs.ts";
 import { searchLayers } from "./search-layers.ts";
 import { secretLiterals, squeezedLiterals } from "./secret-literals.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
@@ -58,12 +59,14 @@ exit 0
 
 /** undefined: the state lacks the programs that it takes, or they do not work. */
 async function searchInDaemon(
-  { client }: BuildSpace,
+  space: BuildSpace,
   at: BuildkitSnapshot,
   values: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly string[] | undefined> {
-  const layers = layersOf(at);
+  const { client } = space;
+  const repairs = await layerRepairs(space, at, signal);
+  const layers = [...layersOf(at), ...(repairs.restored.length === 0 ? [] : [restoredFiles(at.state, repairs)])];
   const search = exec(at.state, {
     name: "melange2 search for secrets",
     // Secrets are in no cache key: the last word has it executed each time.

@@ -44,7 +44,12 @@ if [ -d "$here/command" ]; then
   done
 else
   script=$(read_file script) || exit 2
-  set -- "$@" /bin/sh -c "\${script%x}"
+  # No program takes a word of more than 128 KiB, and a character may have four bytes.
+  if [ \${#script} -gt 30000 ]; then
+    set -- "$@" /bin/sh "$here/script"
+  else
+    set -- "$@" /bin/sh -c "\${script%x}"
+  fi
 fi
 start=$(read_file start-directory)
 cd "\${start%x}" 2>/dev/null || cd /

@@ -101,9 +101,9 @@ describe.each([
         const places = [0, ...cuts.sort((a, b) => a - b), text.length];
         const pieces = places.slice(1).map((end, index) => text.slice(places[index], end));
         const stream = streamRedactor(matcher);
-        expect(pieces.map((piece) => stream.write(piece.toWellFormed())).join("") + stream.end()).toBe(
-          pieces.every((piece) => piece.isWellFormed()) ? whole : expect.any(String),
-        );
+        // Nobody cuts a text inside of a character.
+        fc.pre(pieces.every((piece) => piece.isWellFormed()));
+        expect(pieces.map((piece) => stream.write(piece)).join("") + stream.end()).toBe(whole);
         const scan = secretScan(matcher);
         expect(pieces.map((piece) => scan(Buffer.from(piece))).some(Boolean)).toBe(true);
       }),

@@ -31,6 +31,9 @@ export const isMarker = (text: string): boolean => /^m2-[0-9a-f]{40}(?:\.[\w.-]+
 
 const statusOutput = 1;
 
+/** Bytes that the kernel takes for a word, its end included. */
+const longestWord = 128 * 1024;
+
 export const wrapperPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Same state, unit and options: same op, with the same digest. */
@@ -47,6 +50,12 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
     const argv = wordsOf(step);
     return [String(argv.length), ...argv];
   });
+  if (words.some((word) => Buffer.byteLength(word) >= longestWord)) {
+    throw engineError(
+      `a script of ${unit.id} is longer than ${longestWord / 1024} KiB, which BuildKit cannot run`,
+      "Put it into a file of the source directory and run that, or build with --engine local.",
+    );
+  }
   const secrets = [...new Set(unit.steps.flatMap((step) => step.secretEnv))].sort();
   const caches = unit.steps.flatMap(cacheMountsOf).filter(firstOfTarget);
   const others = unit.steps.map(({ workdir, capabilities: { add, drop } }) => [

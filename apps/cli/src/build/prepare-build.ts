@@ -19,6 +19,7 @@ import { readRecipe } from "@melange2/recipe";
 import type { KeptEnvironment } from "@melange2/records";
 import { baseEnvironment } from "./base-environment.ts";
 import type { ReadyExport } from "./export-request.ts";
+import { refuseTooLarge } from "./kernel-limits.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
 import { refuseSpelledOut, type StepVariables } from "./secrets.ts";
 import { refuseUnwritable } from "./writable-folder.ts";
@@ -87,6 +88,7 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   }
   const { plan } = compiled;
   refuseSpelledOut(variables.secrets, plan);
+  refuseTooLarge(plan, variables.secrets);
   const { name, arch } = plan.subject;
   const { engine, ready } = await options.beforeEnvironment(plan.subject);
   const sourceDateEpoch = epochOf(process.env.SOURCE_DATE_EPOCH);

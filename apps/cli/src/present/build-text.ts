@@ -1,5 +1,6 @@
 import { formatLocation, printable } from "@melange2/core";
 import type { BuildReport, ExportReport, FailureReport } from "../build/report.ts";
+import { printableText } from "./printable-text.ts";
 import { bytes } from "./quantities.ts";
 import { shellQuote } from "./shell-quote.ts";
 
@@ -22,7 +23,7 @@ function failureLines(
 ): readonly string[] {
   const verb = report.status === "interrupted" ? "was interrupted in" : "failed in";
   return [
-    `${subject} ${verb} step "${printable(failure.label)}" of ${failure.package}: ${failure.message}`,
+    `${subject} ${verb} step "${failure.label}" of ${failure.package}: ${failure.message}`,
     `  at ${formatLocation(failure.location)} (${failure.path})`,
     ...(failure.lastLines.length > 0 ? ["  last output:"] : []),
     ...failure.lastLines.map((line) => `    ${printable(line)}`),
@@ -78,5 +79,5 @@ function openLines(exported: ExportReport | undefined): readonly string[] {
 }
 
 function text(lines: readonly string[]): string {
-  return `${lines.join("\n")}\n`;
+  return `${printableText(lines.join("\n"))}\n`;
 }

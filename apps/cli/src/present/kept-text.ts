@@ -1,5 +1,6 @@
 import { formatLocation, printable, recordedFailure, recordedSteps } from "@melange2/core";
 import type { StoredFailure, UnreadableFailure } from "@melange2/records";
+import { printableText } from "./printable-text.ts";
 import { shellQuote } from "./shell-quote.ts";
 
 export function listText(failures: readonly StoredFailure[], unreadable: readonly UnreadableFailure[]): string {
@@ -7,14 +8,7 @@ export function listText(failures: readonly StoredFailure[], unreadable: readonl
   const rows = failures.map(({ id, record, exports }) => {
     const { name, version, arch } = record.subject;
     const { step, failure } = recordedFailure(record);
-    return [
-      id,
-      `${name}-${version}`,
-      arch,
-      printable(step.label),
-      failure.message,
-      exports.length > 0 ? "exported" : "",
-    ];
+    return [id, `${name}-${version}`, arch, step.label, failure.message, exports.length > 0 ? "exported" : ""];
   });
   const header = ["BUILD", "PACKAGE", "ARCH", "FAILED STEP", "HOW", ""];
   const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)));
@@ -24,7 +18,8 @@ export function listText(failures: readonly StoredFailure[], unreadable: readonl
       .join("  ")
       .trimEnd(),
   );
-  return `${[...lines, ...unreadable.map(({ id, why }) => `${id}  ${printable(why)}; melange2 debug prune ${id}`)].join("\n")}\n`;
+  const others = unreadable.map(({ id, why }) => `${id}  ${why}; melange2 debug prune ${id}`);
+  return `${printableText([...lines, ...others].join("\n"))}\n`;
 }
 
 const marks = { done: "✔", cached: "✔", failed: "✘", "not-run": "·" } as const;
@@ -39,13 +34,12 @@ export function showText(stored: StoredFailure, log: Uint8Array, command: readon
     .slice(-11, -1);
   const lines = [
     `build ${stored.id}: ${name}-${version} (${arch}), engine ${record.engine}, ${record.build.ended}`,
-    `failed in step "${printable(step.label)}" of ${step.package}: ${failure.message}`,
+    `failed in step "${step.label}" of ${step.package}: ${failure.message}`,
     `  at ${formatLocation(step.location)} (${step.path})`,
     `  workdir ${step.workdir}, user ${step.user.uid}:${step.user.gid}${step.mounts.map((mount) => `, ${mount.target} mounted${mount.kind === "cache" ? ` from ${mount.source}` : ` (${mount.kind})`}`).join("")}`,
     "steps:",
     ...recordedSteps(record).map(
-      (one) =>
-        `  ${marks[one.state]} [${one.package}] ${printable(one.label)}${one.state === "cached" ? " (cached)" : ""}`,
+      (one) => `  ${marks[one.state]} [${one.package}] ${one.label}${one.state === "cached" ? " (cached)" : ""}`,
     ),
     ...(tail.length > 0 ? ["last output:", ...tail.map((line) => `  ${printable(line)}`)] : []),
     ...(exports.length > 0
@@ -57,5 +51,5 @@ export function showText(stored: StoredFailure, log: Uint8Array, command: readon
     "commands:",
     ...["shell", "rerun", "export"].map((verb) => `  ${shellQuote([...command, "debug", verb, stored.id])}`),
   ];
-  return `${lines.join("\n")}\n`;
+  return `${printableText(lines.join("\n"))}\n`;
 }

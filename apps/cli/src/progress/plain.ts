@@ -1,4 +1,5 @@
 import { type BuildEvent, describeExit, formatLocation, printable, type StepOutline } from "@melange2/core";
+import { printableText } from "../present/printable-text.ts";
 import { bytes, duration } from "../present/quantities.ts";
 import type { Progress } from "./progress.ts";
 import type { TextOutput } from "./text-output.ts";
@@ -38,7 +39,7 @@ function plainBuild(write: (name: string, text: string) => void): PlainBuild {
   >();
   let steps: readonly StepOutline[] = [];
   let name = "melange2";
-  const line = (text: string) => write(name, text);
+  const line = (text: string) => write(printableText(name), printableText(text));
   const numberOf = (id: string) => steps.findIndex((step) => step.id === id) + 1;
 
   function startTask(id: string, label: string): void {
@@ -91,7 +92,7 @@ function plainBuild(write: (name: string, text: string) => void): PlainBuild {
         if (!step) break;
         const again = event.again ? " again" : "";
         line(
-          `=> step ${numberOf(step.id)}/${steps.length}${again} [${step.package}] ${printable(step.label)} (${formatLocation(step.location)})`,
+          `=> step ${numberOf(step.id)}/${steps.length}${again} [${step.package}] ${step.label} (${formatLocation(step.location)})`,
         );
         break;
       }

@@ -1,4 +1,5 @@
 import { createLogUpdate } from "log-update";
+import { printableText } from "../present/printable-text.ts";
 import type { Progress } from "./progress.ts";
 import { advance, draw, emptyScreen } from "./screen.ts";
 
@@ -8,7 +9,7 @@ export function ttyProgress(output: NodeJS.WriteStream): Progress {
   let screen = emptyScreen;
   const redraw = () => {
     const lines = draw(screen, Date.now(), { columns: output.columns ?? 80, rows: output.rows ?? 24 });
-    if (lines.length > 0) live(lines.join("\n"));
+    if (lines.length > 0) live(printableText(lines.join("\n")));
     else live.clear();
   };
   const timer = setInterval(redraw, 100);
@@ -19,7 +20,7 @@ export function ttyProgress(output: NodeJS.WriteStream): Progress {
       screen = next.screen;
       if (next.lines.length === 0) return;
       live.clear();
-      output.write(`${next.lines.join("\n")}\n`);
+      output.write(`${printableText(next.lines.join("\n"))}\n`);
       redraw();
     },
     end() {

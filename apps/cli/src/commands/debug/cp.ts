@@ -1,6 +1,7 @@
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { copyOut } from "../../debug/files.ts";
 import { buildArgument, captureFlag, requiredArgument } from "../../flags.ts";
+import { printableText } from "../../present/printable-text.ts";
 
 export default class DebugCopy extends DebugCommand {
   static override summary = "Copy a file or folder out of a failed build";
@@ -17,7 +18,7 @@ export default class DebugCopy extends DebugCommand {
     const { snapshot } = await kept.capture(flags.capture);
     const target = await copyOut(kept, snapshot, args.source, args.destination, this.signal);
     this.endProgress();
-    this.print(`${target}\n`);
+    this.print(`${printableText(target)}\n`);
     this.result({ path: target });
   }
 }

@@ -1,9 +1,18 @@
-import { MelangeError } from "@melange2/core";
+import { commandOf, debugDirectory, MelangeError, type Step } from "@melange2/core";
 import { Flags } from "@oclif/core";
 import { withoutJson } from "../../command.ts";
 import { DebugCommand } from "../../debug/debug-command.ts";
 import { runInScratch } from "../../debug/scratch.ts";
 import { buildArgument } from "../../flags.ts";
+
+/** Bytes. The kernel takes a word of 128 KiB at most. */
+const longestWord = 100_000;
+
+/** A longer script is read from the failure's own files. */
+function rerunWords(step: Step): readonly string[] {
+  const long = step.command === undefined && Buffer.byteLength(step.script) > longestWord;
+  return long ? ["/bin/sh", `/${debugDirectory}/script`] : commandOf(step);
+}
 
 export default class DebugRerun extends DebugCommand {
   static override summary =
@@ -34,7 +43,7 @@ export default class DebugRerun extends DebugCommand {
       );
     }
     const exit = await runInScratch(kept, at, {
-      argv: ["/bin/sh", "-c", kept.step.script],
+      argv: rerunWords(kept.step),
       workdir: kept.stored.plan.workspace,
       env: {},
       interactive: false,

@@ -6,6 +6,7 @@ import { MelangeCommand } from "../../command.ts";
 import { buildArgument } from "../../flags.ts";
 import { locations } from "../../locations.ts";
 import { showText } from "../../present/kept-text.ts";
+import { printableText } from "../../present/printable-text.ts";
 
 export default class DebugShow extends MelangeCommand {
   static override summary = "Show what is known of a failed build";
@@ -16,7 +17,8 @@ export default class DebugShow extends MelangeCommand {
     const { args, flags } = await this.parse(DebugShow);
     const stored = await failureStore(locations(process.env).builds).read(args.build);
     const log = await stored.log(recordedFailure(stored.record).step.id);
-    if (flags.log && !this.asJson) process.stdout.write(log);
+    if (flags.log && !this.asJson)
+      process.stdout.write(process.stdout.isTTY ? printableText(new TextDecoder().decode(log)) : log);
     else this.print(showText(stored, log, calledAs(process.env)));
     const { id, record, exports } = stored;
     this.result({ id, record, exports, ...(flags.log ? { log: new TextDecoder().decode(log) } : {}) });

@@ -72,10 +72,18 @@ const ordinary: Readonly<Record<string, string>> = {
   ELOOP: "Its symlinks lead round in a circle: mend them.",
 };
 
+/** What no other path helps against. */
+const ofTheMachine: ReadonlySet<string> = new Set(["EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOSPC"]);
+
 function fromSystem(error: NodeJS.ErrnoException): MelangeError | undefined {
-  const hint = ordinary[error.code ?? ""];
+  if (error.syscall === "uv_cwd") {
+    const hint = "Change into a folder that is there.";
+    return new MelangeError("usage", "the current folder is gone", { hint, cause: error });
+  }
+  const { code = "" } = error;
+  const hint = ordinary[code];
   if (error.syscall === undefined || hint === undefined) return undefined;
-  return new MelangeError("engine", error.message, { hint, cause: error });
+  return new MelangeError(ofTheMachine.has(code) ? "engine" : "usage", error.message, { hint, cause: error });
 }
 
 /** The one place where oclif's errors become ours: what its parser refuses is a usage error. */

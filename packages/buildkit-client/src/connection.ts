@@ -80,7 +80,7 @@ const methodsHeader = "x-docker-expose-session-grpc-method";
 const windowBytes = 4 * 1024 * 1024;
 /** Node gives up the whole connection over a header of more, and an error is one; buildkitd, being told, gives up the one answer. */
 const largestHeaders = 64 * 1024;
-const beat = { everyMs: 2_000, patienceMs: 5_500, secondPatienceMs: 4_000 };
+const beat = { everyMs: 1_000, patienceMs: 5_500, secondPatienceMs: 4_000 };
 
 interface Loss {
   /** Why the connection ended by itself; undefined while it has not. */

@@ -82,7 +82,9 @@ export function declareImages(declare: Declare): void {
     ["folder", "mkdir -p /.melange2/note/deep"],
   ] as const)
     declare(`an image has its own files where a step left a ${kind}`, async (bench) => {
-      const tree = await imageTree(bench, await bench.succeed(script));
+      const state = await bench.succeed(script);
+      assert.equal(await bench.tell("ls -d /.melange2", state), "/.melange2");
+      const tree = await imageTree(bench, state);
       assert.equal(tree.text(".melange2/note"), "note");
       assert.equal(tree.text("suite/note"), undefined);
     });

@@ -20,17 +20,25 @@ function readBytes(path: string, what: string): Buffer {
     const about = fstatSync(file);
     if (!about.isFile()) throw noFile(path, what, kindOf(about));
     if (about.size > mostBytes) throw tooLong(path, what);
-    const bytes = Buffer.alloc(mostBytes + 1);
-    let length = 0;
-    // Files of /proc say that they are empty.
-    for (let read = -1; read !== 0 && length < bytes.length; length += read)
-      read = readSync(file, bytes, length, Math.min(1024 * 1024, bytes.length - length), null);
-    if (length > mostBytes) throw tooLong(path, what);
-    return Buffer.from(bytes.subarray(0, length));
+    return readToEnd(file, path, what);
   } catch (error) {
     throw error instanceof MelangeError ? error : unreadable(path, what, error as NodeJS.ErrnoException);
   } finally {
     if (file !== undefined) closeSync(file);
+  }
+}
+
+/** The size that a file tells is no help: files of /proc say that they are empty, and a file may grow while it is read. */
+function readToEnd(file: number, path: string, what: string): Buffer {
+  const piece = Buffer.allocUnsafe(64 * 1024);
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for (;;) {
+    const read = readSync(file, piece, 0, piece.length, null);
+    if (read === 0) return Buffer.concat(pieces);
+    length += read;
+    if (length > mostBytes) throw tooLong(path, what);
+    pieces.push(Buffer.from(piece.subarray(0, read)));
   }
 }
 

@@ -38,10 +38,10 @@ export type CompiledRecipe =
  */
 export async function compileRecipe(options: CompileOptions): Promise<CompiledRecipe> {
   const problems = collectProblems();
-  const { file, arch, recipe, pipelines } = await prepareRecipe(options, problems);
+  const { file, arch, recipe, budget, pipelines } = await prepareRecipe(options, problems);
   const { warnings } = problems;
   if ("skipped" in pipelines) return { kind: "skipped", recipe: plain(recipe), reason: pipelines.skipped, warnings };
-  const setting = { file, arch, options, recipe, pipelines, problems };
+  const setting = { file, arch, options, recipe, pipelines, problems, budget };
   const build = buildPlan(setting);
   const tests = testPlan(setting);
   throwProblems(file, problems);

@@ -1,11 +1,11 @@
 import { ConditionError, evaluateCondition, quoteForCondition } from "./condition.ts";
 import { suggestVariable } from "./expand.ts";
-import { limits, refuseBeyond } from "./limits.ts";
+import { type Budget, limits, refuseBeyond } from "./limits.ts";
 import { applyDefinition, type PipelineDefinitions } from "./pipeline-definitions.ts";
 import type { InputSource, StepSource } from "./schema.ts";
 import type { Place, Problems, Text } from "./source.ts";
 import { closest } from "./spelling.ts";
-import { growing, substituteText, substituteVariables, type Variables } from "./variables.ts";
+import { growing, layered, substituteText, substituteVariables, type Variables } from "./variables.ts";
 
 export const workspace = "/home/build";
 
@@ -26,7 +26,7 @@ export interface CompiledStep {
   /** Absolute. */
   readonly workdir: string;
   /** Its own and its ancestors'. */
-  readonly environment: Variables;
+  readonly environment: ReadonlyMap<string, string>;
   readonly needs: readonly string[];
   /** False when its condition is false: neither it nor its children run, nor are their needs met. */
   readonly active: boolean;
@@ -37,17 +37,17 @@ export interface StepScope {
   readonly variables: Variables;
   readonly definitions: PipelineDefinitions;
   readonly problems: Problems;
-  /** How much the recipe has used up so far. */
-  readonly spent: { steps: number; characters: number };
+  readonly budget: Budget;
 }
 
 /** What a step takes over from its parent. */
 interface Inherited {
   readonly path: string;
   readonly indices: readonly number[];
-  readonly inputs: Variables;
+  /** Those of the pipeline, with the inputs of what is used around the step. */
+  readonly variables: Variables;
   readonly workdir: string;
-  readonly environment: Variables;
+  readonly environment: ReadonlyMap<string, string>;
   /** Inside a used pipeline: the place of its `uses` in the recipe. */
   readonly place: Place | undefined;
   readonly using: readonly string[];
@@ -58,7 +58,7 @@ export function compileSteps(steps: readonly StepSource[], path: string, scope: 
   const root: Inherited = {
     path,
     indices: [],
-    inputs: new Map(),
+    variables: scope.variables,
     workdir: workspace,
     environment: new Map(),
     place: undefined,
@@ -68,37 +68,34 @@ export function compileSteps(steps: readonly StepSource[], path: string, scope: 
 }
 
 function compileStep(source: StepSource, index: number, inherited: Inherited, scope: StepScope): CompiledStep {
-  const { problems, spent } = scope;
+  const { problems, budget } = scope;
   const here = inherited.place ?? source.at;
-  spent.steps += 1;
-  if (spent.steps > limits.steps)
-    refuseBeyond(`the recipe has more than ${limits.steps} steps with those of the pipelines it uses`, here, fewer);
+  budget.steps(here);
   if (inherited.indices.length >= limits.depth)
-    refuseBeyond(`pipelines lie more than ${limits.depth} deep in each other`, here, fewer);
+    refuseBeyond(`pipelines lie more than ${limits.depth} deep in each other`, here, "Keep pipelines flat.");
   const definition = usedDefinition(source, inherited, scope);
   const step = definition ? applyDefinition(source, definition) : source;
-  const outer = resolver(scope.variables, inherited.inputs);
   if (definition) checkArguments(source, definition, problems);
-  const inputs = new Map([...inherited.inputs, ...resolveInputs(step, source.at, outer, problems)]);
+  const inputs = resolveInputs(step, source.at, inherited.variables, problems);
+  const variables = inputs.size === 0 ? inherited.variables : layered(inherited.variables, inputs);
 
-  const resolve = resolver(scope.variables, inputs);
-  const hint = suggestVariable([...scope.variables.keys(), ...[...inputs.keys()].map((name) => `inputs.${name}`)]);
+  const resolve = (name: string) => variables.get(name);
+  const hint = suggestVariable(variables);
   const fill = (text: Text) => {
     const filled = substituteText(text, resolve, problems, { hint });
-    spent.characters += filled.length;
-    if (spent.characters > limits.substitutedInAll)
-      refuseBeyond("the recipe's texts grow beyond 64 MiB when their variables are substituted", here, fewer);
+    budget.characters(filled.length, here);
     return filled;
   };
   const path = `${inherited.path}${inherited.path === "" ? "" : "."}pipeline[${index}]`;
   const workdir = absolute(fill(step["working-directory"])) ?? inherited.workdir;
-  const environment = new Map(inherited.environment);
-  for (const [name, value] of step.environment) environment.set(name, value.value);
+  const environment = surroundings(step, inherited.environment);
+  // Steps without variables of their own share those of their parent.
+  budget.values(inputs.size + (step.environment.size === 0 ? 0 : environment.size) + step.needs.packages.length, here);
   const indices = [...inherited.indices, index];
   const below: Inherited = {
     path,
     indices,
-    inputs,
+    variables,
     workdir,
     environment,
     place: inherited.place ?? (definition ? source.at : undefined),
@@ -123,10 +120,9 @@ function compileStep(source: StepSource, index: number, inherited: Inherited, sc
   return compiled;
 }
 
-const fewer = "Make several recipes of this one, or look for pipelines that use each other again and again.";
-
-function resolver(variables: Variables, inputs: Variables): (name: string) => string | undefined {
-  return (name) => (name.startsWith("inputs.") ? inputs.get(name.slice("inputs.".length)) : variables.get(name));
+function surroundings(step: StepSource, inherited: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  if (step.environment.size === 0) return inherited;
+  return new Map([...inherited, ...[...step.environment].map(([name, { value }]) => [name, value] as const)]);
 }
 
 function usedDefinition(step: StepSource, inherited: Inherited, scope: StepScope): StepSource | undefined {
@@ -159,13 +155,8 @@ function checkArguments(step: StepSource, definition: StepSource, problems: Prob
   }
 }
 
-/** The step's inputs by name. Values come from `with`, else the default; both see the variables of the step's surroundings. */
-function resolveInputs(
-  step: StepSource,
-  at: Place,
-  outer: (name: string) => string | undefined,
-  problems: Problems,
-): Variables {
+/** The step's inputs: `inputs.NAME`. Values come from `with`, else the default; both see the variables of the step's surroundings. */
+function resolveInputs(step: StepSource, at: Place, outer: Variables, problems: Problems): ReadonlyMap<string, string> {
   const resolved = new Map<string, string>();
   for (const name of new Set([...step.inputs.keys(), ...step.with.keys()])) {
     const input = step.inputs.get(name);
@@ -173,7 +164,10 @@ function resolveInputs(
     const value = given && given.value !== "" ? given : (input?.default ?? given);
     if (!value) continue;
     checkInput(name, input, value, step, at, problems);
-    resolved.set(name, substituteText(value, outer, problems));
+    resolved.set(
+      `inputs.${name}`,
+      substituteText(value, (each) => outer.get(each), problems),
+    );
   }
   return resolved;
 }

@@ -2,10 +2,10 @@ import type { Architecture } from "./architecture.ts";
 import { workspace } from "./compile-steps.ts";
 import { packageVariables, suggestVariable, transformVariables } from "./expand.ts";
 import type { ReplaceAll } from "./go-regexp.ts";
-import { limits, refuseBeyond } from "./limits.ts";
+import { type Budget, limits, refuseBeyond } from "./limits.ts";
 import type { RecipeSource } from "./schema.ts";
 import type { Problems } from "./source.ts";
-import { substituteText, type Variables } from "./variables.ts";
+import { layered, substituteText, type Variables } from "./variables.ts";
 
 export interface VariableOptions {
   readonly architecture: Architecture;
@@ -27,12 +27,13 @@ export function mainVariables(
   options: VariableOptions,
   replaceAll: ReplaceAll,
   problems: Problems,
+  budget: Budget,
 ): Variables {
   const name = recipe.package.name.value;
   const { architecture, libc } = options;
   const variables = new Map(packageVariables(recipe));
   for (const [key, value] of resolveVars(recipe, problems)) variables.set(`vars.${key}`, value);
-  transformVariables(recipe["var-transforms"], variables, replaceAll, problems);
+  transformVariables(recipe["var-transforms"], variables, replaceAll, problems, budget);
   const fixed: Readonly<Record<string, string>> = {
     "package.srcdir": workspace,
     "targets.outdir": outputDirectory,
@@ -60,20 +61,20 @@ export function mainVariables(
 
 /** What is different inside a subpackage. */
 export function subpackageVariables(main: Variables, name: string): Variables {
-  return new Map([
-    ...main,
+  const own = new Map([
     ["subpkg.name", name],
     ["context.name", name],
     ["targets.subpkgdir", packageDirectory(name)],
     ["targets.contextdir", packageDirectory(name)],
   ]);
+  return layered(main, own);
 }
 
 /** `vars` may refer to each other, in any order, and to nothing else. */
-function resolveVars(recipe: RecipeSource, problems: Problems): Variables {
+function resolveVars(recipe: RecipeSource, problems: Problems): ReadonlyMap<string, string> {
   const resolved = new Map<string, string>();
   const open: string[] = [];
-  const hint = suggestVariable([...recipe.vars.keys()].map((name) => `vars.${name}`));
+  const hint = suggestVariable({ keys: () => [...recipe.vars.keys()].map((name) => `vars.${name}`) });
 
   function resolve(name: string): string | undefined {
     const source = recipe.vars.get(name);

@@ -1,3 +1,5 @@
+import { limits } from "./limits.ts";
+
 /** A condition that cannot be read: what was wrong, and the offset in its text. */
 export class ConditionError extends Error {
   readonly offset: number;
@@ -47,9 +49,14 @@ export function evaluateCondition(condition: string): boolean {
     return value;
   }
 
+  let depth = 0;
+
   function term(): boolean {
     if (operator(["("])) {
+      depth += 1;
+      if (depth > limits.depth) fail(`parentheses lie more than ${limits.depth} deep in each other`);
       const value = expression();
+      depth -= 1;
       if (!operator([")"])) fail('")" is missing');
       return value;
     }

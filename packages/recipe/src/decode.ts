@@ -91,7 +91,7 @@ function readNumber(word: string): number | undefined {
   const factor = sign === "-" ? -1 : 1;
   if (/^0x[0-9a-fA-F]+$|^0o[0-7]+$|^0b[01]+$/.test(digits)) return factor * Number(digits);
   if (/^0[0-7]+$/.test(digits)) return factor * Number.parseInt(digits, 8);
-  if (/^(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(digits)) return factor * Math.trunc(Number(digits));
+  if (/^(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(digits)) return factor * Math.trunc(Number(digits));
   return undefined;
 }
 

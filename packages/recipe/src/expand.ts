@@ -1,7 +1,7 @@
 import { isMelangeError } from "@melange2/core";
 import { compareBytes } from "./byte-order.ts";
 import type { ReplaceAll } from "./go-regexp.ts";
-import { limits, refuseBeyond } from "./limits.ts";
+import { type Budget, limits, refuseBeyond } from "./limits.ts";
 import { mapTexts } from "./plain.ts";
 import type {
   DependenciesSource,
@@ -13,17 +13,22 @@ import type {
 } from "./schema.ts";
 import type { Problems, Text } from "./source.ts";
 import { closest } from "./spelling.ts";
-import { growing, pasteVariables, substituteText, type Variables } from "./variables.ts";
+import { growing, layered, pasteVariables, substituteText, type Variables } from "./variables.ts";
 
 /**
  * The pass at reading time. Variables that are known by now are pasted into every template, ranged subpackages are repeated,
  * and the lists of dependencies and packages, where nothing may stay open, are substituted strictly.
  */
-export function expandRecipe(source: RecipeSource, replaceAll: ReplaceAll, problems: Problems): RecipeSource {
-  const variables = readingVariables(source, replaceAll, problems);
+export function expandRecipe(
+  source: RecipeSource,
+  replaceAll: ReplaceAll,
+  problems: Problems,
+  budget: Budget,
+): RecipeSource {
+  const variables = readingVariables(source, replaceAll, problems, budget);
   const paste = <T>(value: T, known: Variables): T => pasteInto(value, known);
   const strict = strictLists(variables, problems);
-  const subpackages = expandRanges(source, variables, problems).map((subpackage) => ({
+  const subpackages = expandRanges(source, variables, problems, budget).map((subpackage) => ({
     ...subpackage,
     dependencies: strict.dependencies(subpackage.dependencies),
     test: subpackage.test && strict.test(subpackage.test),
@@ -41,15 +46,15 @@ export function expandRecipe(source: RecipeSource, replaceAll: ReplaceAll, probl
 }
 
 /** package.*, vars.* and what transforms make of them. */
-function readingVariables(source: RecipeSource, replaceAll: ReplaceAll, problems: Problems): Variables {
+function readingVariables(source: RecipeSource, replaceAll: ReplaceAll, problems: Problems, budget: Budget): Variables {
   const variables = new Map(packageVariables(source));
   variables.set("package.description", source.package.description.value);
   for (const [name, value] of source.vars) variables.set(`vars.${name}`, value.value);
-  transformVariables(source["var-transforms"], variables, replaceAll, problems);
+  transformVariables(source["var-transforms"], variables, replaceAll, problems, budget);
   return variables;
 }
 
-export function packageVariables(source: RecipeSource): Variables {
+export function packageVariables(source: RecipeSource): ReadonlyMap<string, string> {
   const { name, version, epoch } = source.package;
   return new Map([
     ["package.name", name.value],
@@ -58,9 +63,6 @@ export function packageVariables(source: RecipeSource): Variables {
     ["package.full-version", `${version.value}-r${epoch}`],
   ]);
 }
-
-/** Characters; an expression is compiled to something many times as large. */
-const longestExpression = 1000;
 
 const tooLong = (replace: Text): never =>
   refuseBeyond("the transformed text grows beyond its limit here", replace.place, "Replace less.");
@@ -71,19 +73,20 @@ export function transformVariables(
   variables: Map<string, string>,
   replaceAll: ReplaceAll,
   problems: Problems,
+  budget: Budget,
 ): void {
   for (const { from, match, replace, to } of transforms) {
     const input = substituteText(from, (name) => variables.get(name), problems, {
-      hint: suggestVariable([...variables.keys()]),
+      hint: suggestVariable(variables),
     });
-    if (match.value.length > longestExpression)
+    if (match.value.length > limits.expression)
       refuseBeyond(
-        `the expression has more than ${longestExpression} characters`,
+        `the regular expression has more than ${limits.expression} characters`,
         match.place,
         "Use several transforms.",
       );
     try {
-      const result = replaceAll(input, match.value, replace.value);
+      const result = replaceAll(input, match.value, replace.value, (steps) => budget.matching(steps, match.place));
       variables.set(`vars.${to.value}`, result.length > limits.substituted ? tooLong(replace) : result);
     } catch (cause) {
       if (isMelangeError(cause)) throw cause;
@@ -94,22 +97,30 @@ export function transformVariables(
   }
 }
 
-export function suggestVariable(known: readonly string[]): (name: string) => string | undefined {
+/** Advice for a variable that is not defined. */
+export function suggestVariable(known: Pick<Variables, "keys">): (name: string) => string | undefined {
   return (name) => {
-    const meant = closest(name, known);
+    const meant = closest(name, known.keys());
     return meant && `Did you mean "\${{${meant}}}"?`;
   };
 }
 
-function pasteInto<T>(value: T, variables: Variables): T {
+/** `visit` is called for each text with what it has become. */
+function pasteInto<T>(value: T, variables: Variables, visit: (text: Text) => void = () => {}): T {
   return mapTexts(value, (text) => {
-    if (!text.template) return text;
-    const pasted = growing(text, () => pasteVariables(text.value, variables));
-    return pasted === text.value ? text : { ...text, value: pasted };
+    const pasted = text.template ? growing(text, () => pasteVariables(text.value, variables)) : text.value;
+    const result = pasted === text.value ? text : { ...text, value: pasted };
+    visit(result);
+    return result;
   });
 }
 
-function expandRanges(source: RecipeSource, variables: Variables, problems: Problems): readonly SubpackageSource[] {
+function expandRanges(
+  source: RecipeSource,
+  variables: Variables,
+  problems: Problems,
+  budget: Budget,
+): readonly SubpackageSource[] {
   const all: SubpackageSource[] = [];
   for (const subpackage of source.subpackages) {
     const { range, at } = subpackage;
@@ -120,7 +131,7 @@ function expandRanges(source: RecipeSource, variables: Variables, problems: Prob
         range.value === "" ? at : range.place,
         split,
       );
-    all.push(...expandRange(subpackage, source, variables, problems));
+    all.push(...expandRange(subpackage, source, variables, problems, budget));
   }
   return all;
 }
@@ -132,6 +143,7 @@ function expandRange(
   source: RecipeSource,
   variables: Variables,
   problems: Problems,
+  budget: Budget,
 ): readonly SubpackageSource[] {
   const { range } = subpackage;
   if (range.value === "") return [pasteInto(subpackage, variables)];
@@ -146,14 +158,21 @@ function expandRange(
   return [...data.items]
     .sort(([a], [b]) => compareBytes(a, b))
     .map(([key, value]) => {
-      const withRange = new Map([...variables, ["range.key", key], ["range.value", value.value]]);
-      return pasteInto({ ...subpackage, range: { ...range, value: "" } }, withRange);
+      const own = new Map([
+        ["range.key", key],
+        ["range.value", value.value],
+      ]);
+      const spend = (text: Text) => {
+        budget.values(1, range.place);
+        budget.characters(text.value.length, range.place);
+      };
+      return pasteInto({ ...subpackage, range: { ...range, value: "" } }, layered(variables, own), spend);
     });
 }
 
 /** Dependencies and packages are final after reading: blanks inside braces are allowed, unknown variables are not. */
 function strictLists(variables: Variables, problems: Problems) {
-  const hint = suggestVariable([...variables.keys()]);
+  const hint = suggestVariable(variables);
   const fill = (text: Text): Text => ({
     ...text,
     value: substituteText(text, (name) => variables.get(name), problems, { hint }),

@@ -1,5 +1,11 @@
 /** Replaces every match of a regular expression, both in Go's dialect. Throws an Error that says what is wrong with `match`. */
-export type ReplaceAll = (input: string, match: string, replacement: string) => string;
+export type ReplaceAll = (
+  input: string,
+  match: string,
+  replacement: string,
+  /** Called before the work with the most steps that the matching engine may take. */
+  spend?: (steps: number) => void,
+) => string;
 
 /**
  * Go's `regexp.ReplaceAllString`. The expressions of recipes are RE2's, whose syntax, empty matches and templates differ from
@@ -7,9 +13,12 @@ export type ReplaceAll = (input: string, match: string, replacement: string) => 
  */
 export async function loadReplaceAll(): Promise<ReplaceAll> {
   const { RE2JS } = await import("re2js");
-  return (input, match, replacement) => {
+  return (input, match, replacement, spend) => {
     const { pattern, groups } = distinctGroupNames(match);
-    const matcher = RE2JS.compile(pattern).matcher(input);
+    const expression = RE2JS.compile(pattern);
+    // Each match looks, at worst, at all of the rest with all of its instructions.
+    spend?.(expression.programSize() * (input.length + 1) ** 2);
+    const matcher = expression.matcher(input);
     let result = "";
     let done = 0;
     let lastEnd = -1;

@@ -1,4 +1,5 @@
 import { isMelangeError } from "@melange2/core";
+import { limits, refuseLongFile } from "./limits.ts";
 import { type StepSource, step as stepDecoder } from "./schema.ts";
 import { type Problems, sourceFile, type Text } from "./source.ts";
 import { parseYaml } from "./yaml-document.ts";
@@ -29,6 +30,7 @@ export interface PipelineDefinitions {
 
 export function pipelineDefinitions(source: PipelineSource, problems: Problems): PipelineDefinitions {
   const known = new Map<string, StepSource | undefined>();
+  let characters = 0;
 
   function load(uses: Text): StepSource | undefined {
     const name = uses.value;
@@ -46,7 +48,14 @@ export function pipelineDefinitions(source: PipelineSource, problems: Problems):
       });
       return undefined;
     }
-    const root = parseYaml(sourceFile(found.file, found.text), problems);
+    const file = sourceFile(found.file, found.text);
+    refuseLongFile(
+      file,
+      limits.pipelineTexts - characters,
+      `the pipelines that the recipe uses have more than ${limits.pipelineTexts} characters together`,
+    );
+    characters += file.text.length;
+    const root = parseYaml(file, problems);
     return root && stepDecoder.decode(root, { problems, unknownKeys: "ignore" });
   }
 

@@ -29,10 +29,20 @@ export function plain(value: unknown): unknown {
 export function mapTexts<T>(value: T, change: (text: Text) => Text): T;
 export function mapTexts(value: unknown, change: (text: Text) => Text): unknown {
   if (isText(value)) return change(value);
-  if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, mapTexts(each, change)]));
-  if (Array.isArray(value)) return value.map((each) => mapTexts(each, change));
+  if (Array.isArray(value)) {
+    const mapped = value.map((each) => mapTexts(each, change));
+    return mapped.some((each, index) => each !== value[index]) ? mapped : value;
+  }
+  if (value instanceof Map) {
+    const mapped = new Map([...value].map(([key, each]) => [key, mapTexts(each, change)]));
+    return [...mapped].some(([key, each]) => each !== value.get(key)) ? mapped : value;
+  }
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [key, key === "at" ? each : mapTexts(each, change)]),
-  );
+  const mapped: Record<string, unknown> = {};
+  let changed = false;
+  for (const [key, each] of Object.entries(value)) {
+    mapped[key] = key === "at" ? each : mapTexts(each, change);
+    changed ||= mapped[key] !== each;
+  }
+  return changed ? mapped : value;
 }

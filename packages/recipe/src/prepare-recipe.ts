@@ -6,6 +6,7 @@ import { everyStep } from "./compile-steps.ts";
 import { mainVariables } from "./compile-variables.ts";
 import { expandRecipe } from "./expand.ts";
 import { loadReplaceAll, type ReplaceAll } from "./go-regexp.ts";
+import { type Budget, fullBudget } from "./limits.ts";
 import { compilePipelines, type RecipePipelines } from "./recipe-pipelines.ts";
 import { type RecipeSource, recipe as recipeDecoder } from "./schema.ts";
 import { checkShellSyntax, type ShellFragment } from "./shell-syntax.ts";
@@ -19,6 +20,8 @@ export interface PreparedRecipe {
   /** apk name. */
   readonly arch: string;
   readonly recipe: RecipeSource;
+  /** What is left of what a recipe may use up. */
+  readonly budget: Budget;
   /** Or why there is nothing to build. */
   readonly pipelines: RecipePipelines | { readonly skipped: string };
 }
@@ -32,23 +35,24 @@ export async function prepareRecipe(options: CompileOptions, problems: Problems)
     });
   }
   const file = sourceFile(options.file, options.text);
+  const budget = fullBudget();
   const source = withVariables(readSource(file, problems), options.variables ?? {});
   const replaceAll = source["var-transforms"].length > 0 ? await loadReplaceAll() : withoutTransforms;
-  const expanded = expandRecipe(source, replaceAll, problems);
+  const expanded = expandRecipe(source, replaceAll, problems, budget);
   validateRecipe(expanded, problems);
   throwProblems(file, problems);
   const { arch } = target;
   const skipped = otherArchitectures(expanded, arch, problems);
-  if (skipped) return { file, arch, recipe: expanded, pipelines: { skipped } };
+  if (skipped) return { file, arch, recipe: expanded, budget, pipelines: { skipped } };
 
   const buildOptions = options.buildOptions ?? [];
   const recipe = applyBuildOptions(expanded, buildOptions, problems);
   const naming = { architecture: target, libc: options.libc ?? "gnu", buildOptions };
-  const variables = mainVariables(recipe, naming, replaceAll, problems);
-  const pipelines = compilePipelines(recipe, variables, options.pipelines, problems);
+  const variables = mainVariables(recipe, naming, replaceAll, problems, budget);
+  const pipelines = compilePipelines(recipe, variables, options.pipelines, problems, budget);
   // What did not resolve is no shell either: one message for one mistake.
   if (problems.errors.length === 0) await checkShellSyntax(scriptsOf(pipelines), problems);
-  return { file, arch, recipe, pipelines };
+  return { file, arch, recipe, budget, pipelines };
 }
 
 function scriptsOf({ main, mainTest, subpackages }: RecipePipelines): readonly ShellFragment[] {

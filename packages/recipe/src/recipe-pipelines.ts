@@ -1,5 +1,6 @@
 import { type CompiledStep, compileSteps } from "./compile-steps.ts";
 import { subpackageVariables } from "./compile-variables.ts";
+import type { Budget } from "./limits.ts";
 import { type PipelineSource, pipelineDefinitions } from "./pipeline-definitions.ts";
 import type { RecipeSource, SubpackageSource } from "./schema.ts";
 import type { Problems } from "./source.ts";
@@ -23,9 +24,10 @@ export function compilePipelines(
   variables: Variables,
   pipelines: PipelineSource,
   problems: Problems,
+  budget: Budget,
 ): RecipePipelines {
   const definitions = pipelineDefinitions(pipelines, problems);
-  const scope = { variables, definitions, problems, spent: { steps: 0, characters: 0 } };
+  const scope = { variables, definitions, problems, budget };
   return {
     main: compileSteps(recipe.pipeline, "", scope),
     mainTest: compileSteps(recipe.test?.pipeline ?? [], "test", scope),

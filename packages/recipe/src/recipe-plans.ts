@@ -11,6 +11,7 @@ import {
   processEnvironment,
   stepUser,
 } from "./environment-request.ts";
+import type { Budget } from "./limits.ts";
 import { plain } from "./plain.ts";
 import type { EnvironmentRequest, PlannedPackage } from "./planned.ts";
 import type { RecipePipelines } from "./recipe-pipelines.ts";
@@ -26,6 +27,7 @@ export interface PlanSetting {
   readonly recipe: RecipeSource;
   readonly pipelines: RecipePipelines;
   readonly problems: Problems;
+  readonly budget: Budget;
 }
 
 const buildEnvironment = "build";
@@ -134,7 +136,8 @@ function additionsOf({ additions }: CompileOptions): EnvironmentAdditions {
 function commonSetting({
   options,
   recipe,
-}: PlanSetting): Pick<StepSetting, "secretEnv" | "capabilities" | "mounts" | "timeout" | "debug"> {
+  budget,
+}: PlanSetting): Pick<StepSetting, "secretEnv" | "capabilities" | "mounts" | "timeout" | "debug" | "budget"> {
   const limits = [recipe.package.timeout, options.stepTimeout ?? 0].filter((seconds) => seconds > 0);
   const directory =
     options.cacheDirectory === undefined ? [] : [{ source: options.cacheDirectory, target: "/var/cache/melange" }];
@@ -147,6 +150,7 @@ function commonSetting({
     mounts,
     timeout: limits.length > 0 ? Math.min(...limits) : undefined,
     debug: options.debug ?? false,
+    budget,
   };
 }
 

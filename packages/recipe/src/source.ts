@@ -77,9 +77,10 @@ const mostProblems = 100;
 export function collectProblems(): Problems {
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
-  const add = (list: Problem[], message: string, place: Place, details: ProblemDetails) => {
+  const add = (list: Problem[], text: string, place: Place, details: ProblemDetails) => {
     if (list === warnings && warnings.length >= mostProblems) return;
     const location = locationOf(place, details.needle);
+    const message = shortened(text);
     const same = list.some(
       (known) =>
         known.message === message && known.location?.line === location.line && known.location.file === location.file,
@@ -95,6 +96,15 @@ export function collectProblems(): Problems {
     error: (message, place, details = {}) => add(errors, message, place, details),
     warn: (message, place, details = {}) => add(warnings, message, place, details),
   };
+}
+
+const longestMessage = 500;
+
+/** A message whose middle is left out where a recipe's text has made it endless. */
+function shortened(message: string): string {
+  if (message.length <= longestMessage) return message;
+  const half = longestMessage / 2;
+  return `${message.slice(0, half)} … ${message.slice(-half)}`;
 }
 
 /** The one error for all problems of a recipe, in the order of the file. */

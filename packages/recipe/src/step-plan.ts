@@ -1,5 +1,6 @@
 import type { Mount, Step, StringMap, Unit, User } from "@melange2/core";
 import type { CompiledStep } from "./compile-steps.ts";
+import type { Budget } from "./limits.ts";
 import { locationOf } from "./source.ts";
 import { stepScript } from "./step-script.ts";
 
@@ -15,12 +16,23 @@ export interface StepSetting {
   readonly mounts: readonly Mount[];
   readonly timeout: number | undefined;
   readonly debug: boolean;
+  readonly budget: Budget;
   /** Made by the first step. */
   readonly directories: readonly string[];
 }
 
 /** The steps that run something, flattened: a step's own script before its children. */
 export function planSteps(compiled: readonly CompiledStep[], setting: StepSetting): readonly Step[] {
+  const environments = new Map<CompiledStep["environment"], StringMap>();
+  /** Steps without variables of their own share one object. */
+  const environmentOf = ({ environment, place }: CompiledStep): StringMap => {
+    const known = environments.get(environment);
+    if (known) return known;
+    const made = withoutSecrets({ ...setting.env, ...Object.fromEntries(environment) }, setting.secretEnv);
+    setting.budget.values(Object.keys(made).length, place);
+    environments.set(environment, made);
+    return made;
+  };
   return runnable(compiled).map((step, index) => ({
     id: `${setting.idPrefix}-${step.indices.join(".")}`,
     path: step.path,
@@ -34,7 +46,7 @@ export function planSteps(compiled: readonly CompiledStep[], setting: StepSettin
       directories: index === 0 ? setting.directories : [],
       debug: setting.debug,
     }),
-    env: withoutSecrets({ ...setting.env, ...Object.fromEntries(step.environment) }, setting.secretEnv),
+    env: environmentOf(step),
     secretEnv: setting.secretEnv,
     workdir: step.workdir,
     user: setting.user,

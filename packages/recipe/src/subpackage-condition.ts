@@ -13,7 +13,7 @@ export function isIncluded({ if: condition }: SubpackageSource, variables: Varia
   if (condition.value === "") return true;
   let complete = true;
   const resolve = (name: string): string | undefined => {
-    if (!variables.has(name)) return undefined;
+    if (variables.get(name) === undefined) return undefined;
     problems.warn(`\${{${name}}} is empty in the condition of a subpackage, as in melange`, condition.place, {
       hint: "Put the condition on the steps of the subpackage instead.",
     });
@@ -21,7 +21,7 @@ export function isIncluded({ if: condition }: SubpackageSource, variables: Varia
   };
   const expression = substituteText(condition, resolve, problems, {
     quote: quoteForCondition,
-    hint: suggestVariable([...variables.keys()]),
+    hint: suggestVariable(variables),
     onBad: () => {
       complete = false;
     },

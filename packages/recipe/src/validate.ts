@@ -5,7 +5,12 @@ import { closest } from "./spelling.ts";
 
 const packageName = /^[a-zA-Z\d][a-zA-Z\d+_.-]*$/;
 const version = /^\d+(\.\d+)*[a-z]?((_alpha|_beta|_pre|_rc)\d*)?((_cvs|_svn|_git|_hg|_p)\d*)?$/;
-const greatestNumber = 2n ** 63n - 1n;
+/** apk keeps each number of a version in 63 bits. */
+function isTooGreat(number: string): boolean {
+  const greatest = String(2n ** 63n - 1n);
+  const digits = number.replace(/^0+/, "");
+  return digits.length > greatest.length || (digits.length === greatest.length && digits > greatest);
+}
 const cpeField = /^[a-z\d][a-z\d+_.-]*$/;
 const fileCapabilities = ["cap_net_bind_service", "cap_net_admin", "cap_net_raw", "cap_ipc_lock", "cap_sys_admin"];
 
@@ -35,7 +40,7 @@ function validatePackage(main: PackageSource, problems: Problems): void {
   const versionText = main.version.value;
   if (versionText === "") {
     problems.error("the package has no version", main.version.place, { hint: 'Set "version" in "package".' });
-  } else if (!version.test(versionText) || (versionText.match(/\d+/g) ?? []).some((n) => BigInt(n) > greatestNumber)) {
+  } else if (!version.test(versionText) || (versionText.match(/\d+/g) ?? []).some(isTooGreat)) {
     problems.error(`"${versionText}" is no version that apk can compare`, main.version.place, {
       hint: "A version is numbers and dots, then perhaps a letter, then perhaps _alpha, _beta, _pre, _rc, _git or _p with a number: 1.2.3_rc1.",
     });

@@ -2,7 +2,21 @@ import { limits, refuseBeyond, TextTooLong } from "./limits.ts";
 import type { Problems, Text } from "./source.ts";
 
 /** Variables by name: `package.name`, `vars.x`. */
-export type Variables = ReadonlyMap<string, string>;
+export interface Variables {
+  get(name: string): string | undefined;
+  keys(): Iterable<string>;
+}
+
+/** Variables over others: what `inner` lacks, `outer` is asked for. Nothing is copied: thousands of layers may share one base. */
+export function layered(outer: Variables, inner: Variables): Variables {
+  return {
+    get: (name) => inner.get(name) ?? outer.get(name),
+    *keys() {
+      yield* inner.keys();
+      yield* outer.keys();
+    },
+  };
+}
 
 /**
  * The paste at reading time: exactly `${{name}}`, without blanks, for known names; everything else stays as it is.
@@ -86,7 +100,10 @@ export function substituteText(
   problems: Problems,
   options: TextOptions = {},
 ): string {
+  const reported = new Set<string>();
   const report = ({ message, reference, name: variable }: BadReference) => {
+    if (reported.has(reference)) return;
+    reported.add(reference);
     const hint = options.hint?.(variable);
     options.onBad?.();
     problems.error(message, text.place, { needle: reference, ...(hint === undefined ? {} : { hint }) });

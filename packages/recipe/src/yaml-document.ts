@@ -1,5 +1,5 @@
-import { type Document, isAlias, isScalar, isSeq, type Node, parseAllDocuments, type YAMLMap } from "yaml";
-import { limits, refuseBeyond } from "./limits.ts";
+import { Composer, type Document, isAlias, isScalar, isSeq, Lexer, type Node, Parser, type YAMLMap } from "yaml";
+import { limits, refuseBeyond, refuseLongFile } from "./limits.ts";
 import type { Place, Problems, SourceFile } from "./source.ts";
 
 /** A YAML value whose scalars keep their source text: what they mean is decided by whoever reads them. */
@@ -17,22 +17,14 @@ export interface YamlEntry {
 
 const nullWords = new Set(["", "~", "null", "Null", "NULL"]);
 const coreTags = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq|timestamp)$/;
-/** Aliases expand to copies; this many are more than any recipe has and fewer than an attack needs. */
-const mostAliases = 10_000;
+/** A shorter file cannot have more tokens than the limit allows. */
+const shortFile = 32 * 1024;
 
 /** The first document of a file, or undefined when there is none or it is no YAML; all that is wrong goes to `problems`. */
 export function parseYaml(file: SourceFile, problems: Problems): YamlNode | undefined {
-  const { length } = file.text;
-  if (length > limits.text)
-    refuseBeyond(
-      `the file has more than ${limits.text} characters`,
-      { file, start: limits.text, end: length },
-      smaller,
-    );
-  const documents = parsed(file);
-  if (!Array.isArray(documents)) return undefined;
-  const whole: Place = { file, start: 0, end: file.text.length };
-  const [document, second] = documents as Document.Parsed[];
+  refuseLongFile(file, limits.text, `the file has more than ${limits.text} characters`);
+  if (file.text.length > shortFile) countTokens(file);
+  const [document, second] = firstDocuments(file);
   if (!document) return undefined;
   // Explicit core tags are resolved here; the failsafe schema does not know them.
   const faults = [...document.errors, ...document.warnings].filter(
@@ -45,22 +37,44 @@ export function parseYaml(file: SourceFile, problems: Problems): YamlNode | unde
     problems.error(`not valid YAML: ${error.message}`, { file, start, end });
   }
   if (second) {
-    const start = second.range[0];
-    problems.warn("only the first YAML document of a file is read; the rest is ignored", { ...whole, start });
+    const [start, , end] = second.range;
+    problems.warn("only the first YAML document of a file is read; the rest is ignored", { file, start, end });
   }
   if (faults.length > 0 || !document.contents) return undefined;
-  return convert(document.contents as Node, document, file, problems);
+  return convert(document.contents as Node, file, problems);
 }
 
 const smaller = "Make the recipe smaller, or keep its data in files that its steps read.";
 const tooDeep = "values lie too deep in each other here";
 const flatter = "Keep the recipe flat: no real one is so deep.";
 
-/** The parser descends into each value: a file of brackets alone would take it below the end of its stack. */
-function parsed(file: SourceFile): ReturnType<typeof parseAllDocuments> {
+/** Refuses a file that would take the parser too much memory. The lexer itself keeps nothing. */
+function countTokens(file: SourceFile): void {
+  let count = 0;
+  let start = 0;
+  for (const token of new Lexer().lex(file.text)) {
+    count += 1;
+    if (count > limits.tokens)
+      refuseBeyond(`the file has more than ${limits.tokens} YAML tokens`, { file, start, end: start + 1 }, smaller);
+    // The lexer marks where documents, scalars and flow collections begin or end with tokens that are no text.
+    if (!markers.has(token)) start += token.length;
+  }
+}
+
+const markers = new Set(["\u0002", "\u0018", "\u001f"]);
+
+/** The first two documents of a file; those that follow are not even composed. */
+function firstDocuments(file: SourceFile): readonly Document.Parsed[] {
+  const documents: Document.Parsed[] = [];
   try {
-    return parseAllDocuments(file.text, { schema: "failsafe", uniqueKeys: false, prettyErrors: false });
+    const composer = new Composer({ schema: "failsafe", uniqueKeys: false, prettyErrors: false });
+    for (const document of composer.compose(new Parser().parse(file.text))) {
+      documents.push(document);
+      if (documents.length === 2) break;
+    }
+    return documents;
   } catch (error) {
+    // The composer descends into each value: a file of brackets takes it below the end of its stack.
     if (!(error instanceof RangeError)) throw error;
     return refuseBeyond(tooDeep, deepest(file), flatter);
   }
@@ -75,9 +89,11 @@ function deepest(file: SourceFile): Place {
   return { file, start, end: start + 1 };
 }
 
-function convert(root: Node, document: Document.Parsed, file: SourceFile, problems: Problems): YamlNode {
+function convert(root: Node, file: SourceFile, problems: Problems): YamlNode {
   const open = new Set<Node>();
-  let aliases = 0;
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Node, Node>();
+  const visited = new Set<Node>();
   let values = 0;
 
   const placeOf = (node: Node | null | undefined, fallback: Place): Place =>
@@ -91,15 +107,18 @@ function convert(root: Node, document: Document.Parsed, file: SourceFile, proble
       refuseBeyond(`values lie more than ${limits.depth} deep in each other`, place, flatter);
     if (!node) return { kind: "null", place };
     if (isAlias(node)) {
-      const target = node.resolve(document);
-      aliases += 1;
-      if (!target || open.has(target) || aliases > mostAliases) {
-        const why = !target ? "is not defined" : open.has(target) ? "contains itself" : "is one alias too many";
+      // An alias means the nearest anchor of its name before it, also where another alias repeats it.
+      const target = targets.get(node) ?? anchors.get(node.source);
+      if (!target || open.has(target)) {
+        const why = target ? "contains itself" : "is not defined";
         problems.error(`the anchor "${node.source}" ${why}`, place);
         return { kind: "null", place };
       }
+      targets.set(node, target);
       return value(target, place);
     }
+    if ("anchor" in node && node.anchor && !visited.has(node)) anchors.set(node.anchor, node);
+    visited.add(node);
     if (node.tag !== undefined && !coreTags.test(node.tag) && node.tag.startsWith("tag:yaml.org,2002:")) {
       problems.error(`the YAML tag !!${node.tag.slice("tag:yaml.org,2002:".length)} is not supported`, place);
     }

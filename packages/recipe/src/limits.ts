@@ -24,6 +24,8 @@ export const limits = {
   substituted: 1024 * 1024,
   /** Characters of all texts after substitution. */
   substitutedInAll: 8 * 1024 * 1024,
+  /** Characters of all scripts that differ. */
+  scripts: 4 * 1024 * 1024,
   /** Characters of a regular expression. */
   expression: 1_000,
   /** Steps of the matching engine for all regular expressions of a recipe. */

@@ -9,7 +9,7 @@ import { loadReplaceAll, type ReplaceAll } from "./go-regexp.ts";
 import { type Budget, fullBudget } from "./limits.ts";
 import { compilePipelines, type RecipePipelines } from "./recipe-pipelines.ts";
 import { type RecipeSource, recipe as recipeDecoder } from "./schema.ts";
-import { checkShellSyntax, type ShellFragment } from "./shell-syntax.ts";
+import { checkShellSyntax, type ShellFragment, sharedShellParser } from "./shell-syntax.ts";
 import { type Problems, recipeError, type SourceFile, sourceFile } from "./source.ts";
 import { validateRecipe } from "./validate.ts";
 import { parseYaml } from "./yaml-document.ts";
@@ -34,6 +34,9 @@ export async function prepareRecipe(options: CompileOptions, problems: Problems)
       hint: `Known: ${architectures.join(", ")}.`,
     });
   }
+  // The parser gets ready while the recipe is read.
+  const shellParser = sharedShellParser();
+  shellParser.catch(() => {});
   const file = sourceFile(options.file, options.text);
   const budget = fullBudget();
   const source = withVariables(readSource(file, problems), options.variables ?? {});
@@ -51,7 +54,7 @@ export async function prepareRecipe(options: CompileOptions, problems: Problems)
   const variables = mainVariables(recipe, naming, replaceAll, problems, budget);
   const pipelines = compilePipelines(recipe, variables, options.pipelines, problems, budget);
   // What did not resolve is no shell either: one message for one mistake.
-  if (problems.errors.length === 0) await checkShellSyntax(scriptsOf(pipelines), problems);
+  if (problems.errors.length === 0) checkShellSyntax(await shellParser, scriptsOf(pipelines), problems);
   return { file, arch, recipe, budget, pipelines };
 }
 

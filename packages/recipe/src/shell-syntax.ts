@@ -1,3 +1,5 @@
+import { limits, refuseBeyond } from "./limits.ts";
+import { loadShellParser, type ShellMistake, type ShellParser } from "./shell-parser.ts";
 import { lineWithin, type Place, type Problems } from "./source.ts";
 
 /** A script fragment and the text it was made of. */
@@ -8,46 +10,51 @@ export interface ShellFragment {
 
 /**
  * Reports every fragment that is not valid bash, the dialect that melange checks against, so that a build does not find out in
- * its last step. Uses the same parser as melange.
+ * its last step. Throws code `recipe` where the fragments are too long together.
  */
-export async function checkShellSyntax(fragments: readonly ShellFragment[], problems: Problems): Promise<void> {
-  const distinct = new Map(
-    fragments.filter(({ fragment }) => fragment.trim() !== "").map((each) => [each.fragment, each]),
-  );
-  if (distinct.size === 0) return;
-  const { parse } = await import("sh-syntax");
-  const parses = async (text: string) => parse(text).catch((error: unknown) => ({ error }));
-
-  // Starting the parser costs more than parsing: all fragments at once, each as a function of its own. Where one of them breaks
-  // out of its function, the functions are not those that were written, and each fragment is looked at alone.
-  const functions = [...distinct.keys()].map((fragment, index) => `f${index}() {\n:\n${fragment}\n\n}\n`);
-  const all = await parses(functions.join(""));
-  if (!("error" in all) && sameLines(all.Stmts, functions)) return;
-
-  for (const { fragment, place } of distinct.values()) {
-    const result = await parses(fragment);
-    if (!("error" in result)) continue;
-    const { message, line } = describe(result.error);
-    problems.error(`line ${line} of the script is not valid shell: ${message}`, lineWithin(place, line));
+export function checkShellSyntax(parse: ShellParser, fragments: readonly ShellFragment[], problems: Problems): void {
+  const distinct = new Map<string, Place>();
+  for (const { fragment, place } of fragments) if (!distinct.has(fragment)) distinct.set(fragment, place);
+  let characters = 0;
+  for (const [fragment, place] of distinct) {
+    characters += fragment.length;
+    if (characters > limits.scripts)
+      refuseBeyond(
+        `the recipe's scripts have more than ${limits.scripts} characters`,
+        place,
+        "Make several recipes of this one.",
+      );
+    const mistake = fragment.trim() === "" ? undefined : parse(fragment);
+    if (!mistake) continue;
+    const message = `line ${mistake.line} of the script is not valid shell: ${mistake.message}`;
+    problems.error(message, lineWithin(place, mistake.line));
   }
 }
 
-function sameLines(
-  statements: readonly { readonly Position: { readonly Line: number } }[],
-  functions: readonly string[],
-): boolean {
-  let line = 1;
-  return (
-    statements.length === functions.length &&
-    functions.every((text, index) => {
-      const expected = line;
-      line += text.split("\n").length - 1;
-      return statements[index]?.Position.Line === expected;
-    })
-  );
+/** Characters of the scripts whose results are remembered. */
+const mostRemembered = 2 * 1024 * 1024;
+
+let shared: Promise<ShellParser> | undefined;
+
+/** The process's parser, which remembers results: recipes repeat the scripts of the pipelines that they use. */
+export function sharedShellParser(): Promise<ShellParser> {
+  shared ??= loadShellParser().then((parse) => remembering(parse, mostRemembered));
+  return shared;
 }
 
-function describe(error: unknown): { readonly message: string; readonly line: number } {
-  const { message, Pos } = error as { message?: string; Pos?: { Line?: number } };
-  return { message: message ?? String(error), line: Pos?.Line ?? 1 };
+/** The parser with a memory for at most `most` characters of script. */
+function remembering(parse: ShellParser, most: number): ShellParser {
+  const results = new Map<string, ShellMistake | undefined>();
+  let characters = 0;
+  return (text) => {
+    if (results.has(text)) return results.get(text);
+    const result = parse(text);
+    characters += text.length;
+    if (characters > most) {
+      results.clear();
+      characters = text.length;
+    }
+    results.set(text, result);
+    return result;
+  };
 }

@@ -1,10 +1,18 @@
 import type { CredentialsFor, DebugImage, Delivered, DeliverOptions, Tls } from "@melange2/core";
-import { formatReference, isRegistryError, openRepository, pushImage, type Reference } from "@melange2/registry-client";
+import {
+  formatReference,
+  isRegistryError,
+  openRepository,
+  type Proxies,
+  pushImage,
+  type Reference,
+} from "@melange2/registry-client";
 import { asMelangeError } from "./export-error.ts";
 
 export interface RegistryDestination {
   readonly reference: Reference;
   readonly transport: Tls;
+  readonly proxies: Proxies;
   readonly credentials: CredentialsFor;
 }
 
@@ -14,7 +22,7 @@ export async function deliverToRegistry(
   destination: RegistryDestination,
   options: DeliverOptions,
 ): Promise<Delivered> {
-  const { reference, transport, credentials } = destination;
+  const { reference, transport, proxies, credentials } = destination;
   const { signal } = options;
   try {
     signal.throwIfAborted();
@@ -27,7 +35,7 @@ export async function deliverToRegistry(
     const delivered = await image.deliver(target, options);
     if (delivered !== undefined) return delivered;
     await using local = await image.open({ signal });
-    using repository = openRepository(reference, { tls: transport, credentials, signal });
+    using repository = openRepository(reference, { tls: transport, proxies, credentials, signal });
     return await pushImage(repository, local, { tag: reference.tag, signal, onProgress: options.onProgress });
   } catch (error) {
     throw asMelangeError(error, "export", signal);
@@ -38,11 +46,14 @@ export async function deliverToRegistry(
  * Credentials for a program that pushes by itself, as a BuildKit daemon does: it would send them wherever the registry says, so that the
  * registry is asked first. Rejects where it wants them sent somewhere without encryption.
  */
-function whereSafe({ reference, transport, credentials }: RegistryDestination, signal: AbortSignal): CredentialsFor {
+function whereSafe(
+  { reference, transport, proxies, credentials }: RegistryDestination,
+  signal: AbortSignal,
+): CredentialsFor {
   return async (host) => {
     const found = await credentials(host);
     if (found === undefined) return undefined;
-    using repository = openRepository(reference, { tls: transport, credentials, signal, attempts: 2 });
+    using repository = openRepository(reference, { tls: transport, proxies, credentials, signal, attempts: 2 });
     try {
       await repository.tryUpload();
     } catch (error) {

@@ -1,5 +1,12 @@
 import { type CredentialsFor, defineExporter, type Finding, type Tls } from "@melange2/core";
-import { findCredentials, formatReference, openRepository, type Reference } from "@melange2/registry-client";
+import {
+  findCredentials,
+  formatReference,
+  openRepository,
+  type Proxies,
+  proxiesOf,
+  type Reference,
+} from "@melange2/registry-client";
 import { readAuthority } from "./authority.ts";
 import { deliverToRegistry } from "./deliver-to-registry.ts";
 import { asMelangeError, hintFor } from "./export-error.ts";
@@ -34,6 +41,7 @@ export const registry = defineExporter({
   },
   async prepare({ ref, insecure, ca }, context) {
     const planned = targetReference(ref, context);
+    const proxies = readProxies(context.env);
     const transport: Tls = {
       ...(insecure ? { insecure } : {}),
       ...(ca === undefined ? {} : { ca: await readAuthority(ca, context.cwd) }),
@@ -46,12 +54,12 @@ export const registry = defineExporter({
 
     return {
       destination: `${context.fill(ref)}, source code included`,
-      probe: ({ signal }) => probe(planned, transport, (limited) => credentialsFor(planned, limited), signal),
+      probe: ({ signal }) => probe(planned, transport, proxies, (limited) => credentialsFor(planned, limited), signal),
       async export(image, options) {
         const reference = targetReference(ref, context, options.failure);
         const delivered = await deliverToRegistry(
           image,
-          { reference, transport, credentials: credentialsFor(reference, options.signal) },
+          { reference, transport, proxies, credentials: credentialsFor(reference, options.signal) },
           options,
         );
         const pinned =
@@ -80,10 +88,19 @@ export const registry = defineExporter({
   },
 });
 
+function readProxies(env: Readonly<Record<string, string | undefined>>): Proxies {
+  try {
+    return proxiesOf(env);
+  } catch (error) {
+    throw asMelangeError(error, "usage");
+  }
+}
+
 /** Opens an upload and cancels it: what a push needs first, and nothing that stays. */
 async function probe(
   reference: Reference,
   tls: Tls,
+  proxies: Proxies,
   credentials: (signal: AbortSignal) => CredentialsFor,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
@@ -91,6 +108,7 @@ async function probe(
   const limited = AbortSignal.any([signal, patience]);
   using repository = openRepository(reference, {
     tls,
+    proxies,
     credentials: credentials(limited),
     signal: limited,
     attempts: 2,

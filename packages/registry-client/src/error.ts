@@ -5,6 +5,7 @@
  * - `rate-limited`: too many requests, also after waiting · `unavailable`: no connection, or only server errors, after all attempts
  * - `tls`: a certificate that is not trusted, or no TLS at all · `rejected`: another refusal that asking again would not change
  * - `digest`: bytes that are not what their digest or size says · `protocol`: an answer outside the distribution protocol
+ * - `proxy`: a proxy that is no proxy's address, or that refuses
  * - `unsupported`: an image that this client cannot use (platform, manifest or layer type)
  */
 export type RegistryErrorCode =
@@ -18,6 +19,7 @@ export type RegistryErrorCode =
   | "rejected"
   | "digest"
   | "protocol"
+  | "proxy"
   | "unsupported";
 
 const brand = Symbol.for("melange2.registry-error");

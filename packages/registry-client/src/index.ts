@@ -5,6 +5,8 @@ export type { DockerConfigOptions } from "./docker-config.ts";
 export { findCredentials } from "./docker-config.ts";
 export type { RegistryErrorCode, RegistryErrorDetails } from "./error.ts";
 export { isRegistryError, RegistryError } from "./error.ts";
+export type { Proxies } from "./proxies.ts";
+export { proxiesOf } from "./proxies.ts";
 export type { PulledImage, PullOptions } from "./pull-image.ts";
 export { pullImage } from "./pull-image.ts";
 export type { PushableImage, Pushed, PushOptions } from "./push-image.ts";

@@ -39,9 +39,38 @@ function isTlsAlert(error: unknown): boolean {
   return /alert/i.test(`${code} ${message}`);
 }
 
-/** The one place where errors of node's sockets, TLS and HTTP parser become this package's. `host`: where the request went. */
+/** What undici's codes are called elsewhere. */
+const codesOfUndici: Readonly<Record<string, string>> = {
+  UND_ERR_CONNECT_TIMEOUT: "ETIMEDOUT",
+  UND_ERR_HEADERS_TIMEOUT: "ETIMEDOUT",
+  UND_ERR_BODY_TIMEOUT: "ETIMEDOUT",
+  UND_ERR_SOCKET: "ECONNRESET",
+};
+
+/** The status with which a proxy refused to connect to the host; undici has it in its text only. */
+function refusedByProxy(code: string, message: string): number | undefined {
+  if (/^Proxy Authentication Required/.test(message)) return 407;
+  const status = code === "UND_ERR_ABORTED" ? /^Proxy response \((\d{3})\)/.exec(message)?.[1] : undefined;
+  return status === undefined ? undefined : Number(status);
+}
+
+/** The one place where errors of node's sockets, TLS and HTTP parser, and undici's, become this package's. `host`: where the request went. */
 export function fromNodeError(error: unknown, host: string): RegistryError | Transient {
-  const { code = "", message = "unknown error" } = error as { code?: string; message?: string };
+  const {
+    name,
+    code: own = "",
+    message = "unknown error",
+  } = error as { name?: string; code?: string; message?: string };
+  const code = codesOfUndici[own] ?? own;
+  const status = refusedByProxy(code, message);
+  if (status !== undefined) {
+    const refusal = new RegistryError("proxy", `the proxy does not connect to ${host}: it answers ${status}`, {
+      hint: "Check HTTP_PROXY and HTTPS_PROXY, or name the host in NO_PROXY.",
+      status,
+      cause: error,
+    });
+    return status >= 500 ? new Transient(refusal) : refusal;
+  }
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return new RegistryError("tls", `the certificate of ${host} is for another host`, {
       hint: "Use the name that the certificate was made for.",
@@ -67,8 +96,8 @@ export function fromNodeError(error: unknown, host: string): RegistryError | Tra
       cause: error,
     });
   }
-  if (code.startsWith("HPE_")) {
-    return new RegistryError("protocol", `${host} does not answer in HTTP (${code})`, {
+  if (name === "HTTPParserError") {
+    return new RegistryError("protocol", `${host} does not answer in HTTP`, {
       hint: "Check that a registry listens on this port.",
       cause: error,
     });

@@ -3,6 +3,7 @@ import { createAuthorization, loginHint, type Scope } from "./authorization.ts";
 import type { CredentialsFor } from "./credentials.ts";
 import { RegistryError } from "./error.ts";
 import { isRefused, speaksNoTls } from "./node-errors.ts";
+import type { Proxies } from "./proxies.ts";
 import { apiHost, isLoopback } from "./reference.ts";
 import { type Clock, type RetryPolicy, systemClock } from "./retry.ts";
 import { createTransport, type HttpAnswer, type HttpBody, type Tls } from "./transport.ts";
@@ -12,6 +13,8 @@ export interface SessionOptions {
   /** Ends every call under way and to come; they reject with its reason. */
   readonly signal: AbortSignal;
   readonly tls?: Tls | undefined;
+  /** Default: none. */
+  readonly proxies?: Proxies | undefined;
   /** Default: anonymous. */
   readonly credentials?: CredentialsFor | undefined;
   /** Attempts in a row without progress before a failure counts; default 5. */
@@ -60,6 +63,7 @@ export function createSession(registry: string, options: SessionOptions): Sessio
   const transport = createTransport({
     ...tls,
     hostname: new URL(`https://${host}`).hostname,
+    proxies: options.proxies ?? {},
     idleTimeout: options.idleTimeout ?? 120_000,
     signal: options.signal,
   });

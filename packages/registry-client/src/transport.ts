@@ -1,16 +1,12 @@
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  request as requestHttp,
-} from "node:http";
-import { Agent as HttpsAgent, request as requestHttps } from "node:https";
+import type { IncomingHttpHeaders } from "node:http";
 import { Readable } from "node:stream";
 import * as tls from "node:tls";
 import type { Bytes } from "@melange2/oci";
+import type { Dispatcher } from "undici";
 import { RegistryError } from "./error.ts";
 import { fromNodeError } from "./node-errors.ts";
+import { type Proxies, proxyAgentOptions } from "./proxies.ts";
+import { isLoopback } from "./reference.ts";
 
 /** How to talk to a registry's host. */
 export interface Tls {
@@ -48,6 +44,7 @@ export interface HttpAnswer {
 export interface TransportOptions extends Tls {
   /** The registry's own host name without port: `insecure` is for it alone, not for hosts that it points to. */
   readonly hostname: string;
+  readonly proxies: Proxies;
   /** A connection on which nothing moves for so long has failed. */
   readonly idleTimeout: number;
   readonly signal: AbortSignal;
@@ -62,24 +59,44 @@ export interface Transport extends Disposable {
 const worthReading = 64 * 1024;
 
 export function createTransport(options: TransportOptions): Transport {
-  const pool = { keepAlive: true, maxSockets: 8 };
-  const http = new HttpAgent(pool);
-  const https = new HttpsAgent(options.ca === undefined ? pool : { ...pool, ca: [...trusted(), options.ca] });
-
+  let opened: Promise<Agents> | undefined;
   return {
-    send: (request) => {
-      const secure = request.url.protocol === "https:";
-      return exchange(request, options, {
-        agent: secure ? https : http,
-        ...(secure && options.insecure === true && request.url.hostname === options.hostname
-          ? { rejectUnauthorized: false }
-          : {}),
-      });
+    async send(request) {
+      opened ??= openAgents(options);
+      const agents = await opened;
+      return exchange(request, options, agents.for(request.url));
     },
     [Symbol.dispose]() {
-      http.destroy();
-      https.destroy();
+      void opened?.then(({ all }) => Promise.all(all.map((agent) => agent.destroy())));
     },
+  };
+}
+
+interface Agents {
+  for(url: URL): Dispatcher;
+  readonly all: readonly Dispatcher[];
+}
+
+/** Loads undici, which takes a tenth of a second, and which a build without a registry never needs. */
+async function openAgents({ ca, insecure, hostname, proxies, idleTimeout }: TransportOptions): Promise<Agents> {
+  const { Agent, EnvHttpProxyAgent } = await import("undici");
+  const options = (verify: boolean) => {
+    const tls = { ...(ca === undefined ? {} : { ca: [...trusted(), ca] }), rejectUnauthorized: verify };
+    return { connections: 8, connect: { ...tls, timeout: idleTimeout }, requestTls: tls };
+  };
+  const pool = (verify: boolean) => ({
+    direct: new Agent(options(verify)),
+    proxied: new EnvHttpProxyAgent({ ...options(verify), ...proxyAgentOptions(proxies) }),
+  });
+  const verifying = pool(true);
+  const trusting = insecure === true ? pool(false) : verifying;
+  return {
+    for(url) {
+      const { direct, proxied } = url.hostname === hostname ? trusting : verifying;
+      // As programs in Go do: a proxy elsewhere cannot reach what listens on this machine only.
+      return isLoopback(url.hostname) ? direct : proxied;
+    },
+    all: [verifying, trusting].flatMap(({ direct, proxied }) => [direct, proxied]),
   };
 }
 
@@ -91,81 +108,57 @@ function trusted(): readonly string[] {
 async function exchange(
   { method, url, headers, body }: HttpRequest,
   { idleTimeout, signal }: TransportOptions,
-  connection: { readonly agent: HttpAgent; readonly rejectUnauthorized?: boolean },
+  dispatcher: Dispatcher,
 ): Promise<HttpAnswer> {
   signal.throwIfAborted();
-  const request = (url.protocol === "https:" ? requestHttps : requestHttp)({
-    method,
-    protocol: url.protocol,
-    hostname: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port,
-    path: `${url.pathname}${url.search}`,
-    headers: {
-      "accept-encoding": "identity",
-      ...headers,
-      ...(body === undefined ? {} : { "content-length": String(body.size) }),
-    },
-    signal,
-    ...connection,
-  });
-  request.setTimeout(idleTimeout, () => {
-    request.destroy(Object.assign(new Error("nothing moved"), { code: "ETIMEDOUT" }));
-  });
-
-  const answered = new Promise<IncomingMessage>((resolve, reject) => {
-    request.on("response", resolve);
-    request.on("error", reject);
-  });
   const upload = body === undefined ? undefined : Readable.from(complete(body), { objectMode: false });
   let uploadError: unknown;
-  if (upload === undefined) {
-    request.end();
-  } else {
-    upload.on("error", (error) => {
-      uploadError = error;
-      request.destroy(error);
-    });
-    request.on("close", () => upload.destroy());
-    upload.pipe(request);
-  }
-
+  upload?.on("error", (error) => {
+    uploadError ??= error;
+  });
   const failed = (error: unknown): unknown => {
     if (signal.aborted) return signal.reason;
     return uploadError ?? fromNodeError(error, url.host);
   };
   try {
-    const response = await answered;
-    // A refusal may come before the whole body was sent: the rest of it is of no use.
-    if ((response.statusCode ?? 0) >= 300) upload?.destroy();
-    return answerOf(url, response, request, failed);
+    const answer = await dispatcher.request({
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
+      method: method as Dispatcher.HttpMethod,
+      headers: {
+        "accept-encoding": "identity",
+        ...headers,
+        ...(body === undefined ? {} : { "content-length": String(body.size) }),
+      },
+      body: upload ?? null,
+      signal,
+      headersTimeout: idleTimeout,
+      bodyTimeout: idleTimeout,
+    });
+    return answerOf(url, answer, failed);
   } catch (error) {
     throw failed(error);
   }
 }
 
-function answerOf(
-  url: URL,
-  response: IncomingMessage,
-  request: ClientRequest,
-  failed: (error: unknown) => unknown,
-): HttpAnswer {
+function answerOf(url: URL, answer: Dispatcher.ResponseData, failed: (error: unknown) => unknown): HttpAnswer {
   // Without a listener, a connection that fails after the answer was dropped would end the process.
-  response.on("error", () => {});
+  answer.body.on("error", () => {});
   return {
-    status: response.statusCode ?? 0,
-    headers: response.headers,
+    status: answer.statusCode,
+    headers: answer.headers,
     url,
     body: (async function* () {
       try {
-        for await (const chunk of response) yield chunk as Uint8Array;
+        for await (const chunk of answer.body) yield chunk as Uint8Array;
       } catch (error) {
         throw failed(error);
       }
     })(),
     discard() {
-      const short = Number(response.headers["content-length"] ?? 0) <= worthReading;
-      if (short && request.writableFinished) response.resume();
-      else request.destroy();
+      const short = Number(answer.headers["content-length"] ?? 0) <= worthReading;
+      if (short) answer.body.dump({ limit: worthReading }).catch(() => {});
+      else answer.body.destroy();
     },
   };
 }

@@ -41,12 +41,15 @@ function namesRegistry(base: string): boolean {
 
 async function pulledEnvironment(base: string, options: BaseOptions): Promise<Environment> {
   // A build in a local base never loads it.
-  const { findCredentials, isRegistryError, parseReference, pullImage } = await import("@melange2/registry-client");
+  const { findCredentials, isRegistryError, parseReference, proxiesOf, pullImage } = await import(
+    "@melange2/registry-client"
+  );
   const { platform, env, signal } = options;
   try {
     const reference: Reference = parseReference(base);
     const image = await pullImage(reference, {
       platform,
+      proxies: proxiesOf(env),
       cacheDirectory: join(options.basesDirectory, "pulled"),
       credentials: async (host) =>
         host === reference.registry ? findCredentials(reference, { env, signal }) : undefined,

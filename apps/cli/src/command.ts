@@ -33,7 +33,8 @@ export abstract class MelangeCommand extends Command {
     return (end < 0 ? this.argv : this.argv.slice(0, end)).includes("--json");
   }
 
-  protected override async catch(error: Error): Promise<void> {
+  protected override async catch(thrown: Error): Promise<void> {
+    const error = firstOf(thrown);
     if (error instanceof Errors.ExitError) throw error;
     const shown = isMelangeError(error) ? error : (reasonOfAbort(error) ?? fromSystem(error) ?? fromOclif(error));
     await this.showError(shown ?? error);
@@ -49,6 +50,11 @@ export abstract class MelangeCommand extends Command {
 
 /** The flags of every command, for one whose standard output is not its own: it is a file's, or a step's. */
 export const withoutJson = {} as typeof MelangeCommand.baseFlags;
+
+/** Where closing something fails after an error, the error is what a person must hear of. */
+function firstOf(error: Error): Error {
+  return error instanceof SuppressedError && error.suppressed instanceof Error ? firstOf(error.suppressed) : error;
+}
 
 /** Node rejects with an error of its own where it was stopped, and has the signal's reason as its cause. */
 function reasonOfAbort(error: Error): MelangeError | undefined {

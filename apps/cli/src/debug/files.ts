@@ -1,9 +1,10 @@
-import { lstat, rename, stat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import type { Writable } from "node:stream";
-import { MelangeError, type Snapshot } from "@melange2/core";
+import { MelangeError, type Snapshot, type Tell } from "@melange2/core";
 import { readTar, textOf } from "@melange2/oci";
 import { writeHostTree } from "../build/host-tree.ts";
+import { moveAll } from "../build/move-tree.ts";
 import { scratchFolder } from "../build/scratch-folder.ts";
 import type { KeptBuild } from "./kept-build.ts";
 
@@ -55,7 +56,7 @@ export async function copyOut(
   at: Snapshot,
   source: string,
   destination: string,
-  signal: AbortSignal,
+  { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal },
 ): Promise<string> {
   const { directory, name } = inside(kept, source);
   const wanted = resolve(destination);
@@ -68,11 +69,10 @@ export async function copyOut(
   }
   const folder = dirname(target);
   try {
-    await using scratch = await scratchFolder(folder);
+    await using scratch = await scratchFolder(folder, tell);
     await writeHostTree(kept.session.read(at, posix.join(directory, name), { signal }), scratch.path, signal);
-    await rename(join(scratch.path, basename(name)), target).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === "ENOENT" ? noSuchFile(source, kept) : error;
-    });
+    await moveAll([{ from: join(scratch.path, basename(name)), to: target }]);
+    if (!(await lstat(target).catch(() => undefined))) throw noSuchFile(source, kept);
   } catch (error) {
     const { code, syscall, message } = error as NodeJS.ErrnoException;
     if (syscall === undefined) throw error;

@@ -1,6 +1,7 @@
 import { isMelangeError, MelangeError } from "@melange2/core";
 import { Command, Errors, Flags } from "@oclif/core";
 import { exitCodeOf, exitCodes } from "./exit-code.ts";
+import type { Interrupt } from "./interrupt.ts";
 import { surviveLostOutput } from "./output-errors.ts";
 import { errorJson, faultText } from "./present/error-text.ts";
 
@@ -9,6 +10,9 @@ export abstract class MelangeCommand extends Command {
   static override baseFlags = {
     json: Flags.boolean({ description: "Print the result as JSON on standard output" }),
   };
+
+  /** What interrupts this command, once anything does. */
+  protected interrupt: Interrupt | undefined;
 
   protected override async init(): Promise<void> {
     await super.init();
@@ -39,7 +43,7 @@ export abstract class MelangeCommand extends Command {
     const shown = isMelangeError(error) ? error : (reasonOfAbort(error) ?? fromSystem(error) ?? fromOclif(error));
     await this.showError(shown ?? error);
     if (shown) this.result(errorJson(shown));
-    process.exitCode = shown ? exitCodeOf(shown.code) : exitCodes.engine;
+    process.exitCode = shown ? exitCodeOf(shown.code, this.interrupt) : exitCodes.engine;
   }
 
   /** On standard error, beside what `--json` prints. */

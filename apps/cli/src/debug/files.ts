@@ -6,6 +6,7 @@ import { readTar, textOf } from "@melange2/oci";
 import { writeHostTree } from "../build/host-tree.ts";
 import { moveAll } from "../build/move-tree.ts";
 import { scratchFolder } from "../build/scratch-folder.ts";
+import { writeChunk } from "../build/write-chunk.ts";
 import type { KeptBuild } from "./kept-build.ts";
 
 /** Where a path of the user's points to inside the state. */
@@ -30,7 +31,7 @@ export async function readFileAt(
     for await (const { header, body } of readTar(kept.session.read(at, file, { signal }))) {
       if (header.type === "file") {
         // Not returned: the loop would close the tar before its content was read.
-        await writeAll(body, output);
+        await writeAll(body, output, signal);
         return;
       }
       if (header.type !== "symlink") throw noFile(file, header.type);
@@ -44,10 +45,15 @@ export async function readFileAt(
 }
 
 /** Ends early, without an error, where the output does: whoever owns the output is told of that. */
-async function writeAll(content: AsyncIterable<Uint8Array>, output: Writable): Promise<void> {
-  const write = (chunk: Uint8Array) =>
-    new Promise<boolean>((resolve) => output.write(chunk, (error) => resolve(error === null || error === undefined)));
-  for await (const chunk of content) if (!(await write(chunk))) return;
+async function writeAll(content: AsyncIterable<Uint8Array>, output: Writable, signal: AbortSignal): Promise<void> {
+  for await (const chunk of content) {
+    try {
+      await writeChunk(output, chunk, signal);
+    } catch {
+      signal.throwIfAborted();
+      return;
+    }
+  }
 }
 
 /** Copies a file or folder out, complete or not at all; gives the path it has now. An existing file is not overwritten. */

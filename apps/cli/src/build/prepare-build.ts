@@ -20,6 +20,7 @@ import type { KeptEnvironment } from "@melange2/records";
 import { baseEnvironment } from "./base-environment.ts";
 import type { ReadyExport } from "./export-request.ts";
 import { refuseTooLarge } from "./kernel-limits.ts";
+import { tellLeftOut } from "./left-out.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
 import { refuseSpelledOut, type StepVariables } from "./secrets.ts";
 import { refuseUnwritable } from "./writable-folder.ts";
@@ -129,6 +130,8 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     );
     environments[key] = composed.environment;
     tellMissing(composed.missingPackages, tell);
+    // The same for each environment.
+    if (key === plan.environments[0]) tellLeftOut(composed.leftOut, tell);
   }
   return { plan, environments, base: keptBase(options.base), engine, ready };
 }

@@ -108,6 +108,14 @@ export interface UnitRunner {
   run(unit: Unit, from: Snapshot, options: RunOptions): Promise<RunResult>;
 }
 
+/** What a search for secrets found, and where it could not look. */
+export interface SearchResult {
+  /** Absolute paths, sorted, each once. */
+  readonly paths: readonly string[];
+  /** Files that {@link isCompressed} knows: nobody looked inside. */
+  readonly compressed: number;
+}
+
 /** What keeps states and looks into them; it never runs a step. Its methods reject as {@link UnitRunner}'s do. */
 export interface StateKeeper {
   /**
@@ -115,12 +123,8 @@ export interface StateKeeper {
    * `.` for the root; owners, modes, xattrs kept. Rejects with `not-found` where there is nothing.
    */
   read(at: Snapshot, path: string, options: { signal: AbortSignal }): Bytes;
-  /** Paths that hold a secret's value, in any form that redaction masks, in any layer of these states, searched where the data is. */
-  search(
-    states: readonly Snapshot[],
-    needles: SecretSource,
-    options: { signal: AbortSignal },
-  ): Promise<readonly string[]>;
+  /** Looks for secrets' values, in any form that redaction masks, in any layer of these states, where the data is. */
+  search(states: readonly Snapshot[], needles: SecretSource, options: { signal: AbortSignal }): Promise<SearchResult>;
   /** A description; nothing moves yet. */
   image(at: Snapshot, spec: ImageSpec): DebugImage;
   /** Pins the state as well as the engine can, until the reference is dropped. */

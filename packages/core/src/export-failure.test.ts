@@ -259,6 +259,15 @@ describe("secrets", () => {
     expect((outcome as MelangeError).problems.map(({ message }) => message)).toEqual(paths);
   });
 
+  test.for([
+    [0, []],
+    [1, ["no secrets were looked for inside 1 compressed file"]],
+    [12, ["no secrets were looked for inside 12 compressed files"]],
+  ] as const)("are not looked for in %i compressed files, and that is told", async ([compressed, told]) => {
+    const { events } = await run({ compressed }, { secrets: token });
+    expect(events.flatMap((event) => (event.type === "notice" ? [event.message] : []))).toEqual(told);
+  });
+
   test("are found in the record as JSON writes them", async () => {
     const quoted = 'say "hunter2"\nagain';
     const units = aRecord({ failed: step("b"), before: ["a"] }).units.map((one) =>

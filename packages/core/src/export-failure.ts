@@ -3,6 +3,7 @@ import type { Capture, CaptureStrategy, FailedBuild } from "./capture.ts";
 import { type DebugImageParts, debugImageSpec } from "./debug-image.ts";
 import type { Snapshot, StateKeeper } from "./engine.ts";
 import { MelangeError } from "./error.ts";
+import type { EventBody } from "./events.ts";
 import type { PreparedExport, Receipt } from "./exporter.ts";
 import type { ImageSpec } from "./image.ts";
 import {
@@ -95,10 +96,16 @@ export async function exportFailure(options: ExportFailureOptions): Promise<Expo
 async function findSecrets(options: ExportFailureOptions, spec: ImageSpec): Promise<readonly string[]> {
   const { captured, states, secrets, signal } = options;
   if (secrets.names.length === 0) return [];
-  return runTask(options, { id: "search", label: "search for secrets" }, async () => [
-    ...(await states.search([captured.snapshot], secrets, { signal })),
-    ...(await filesWithSecrets(spec.files, secrets)),
-  ]);
+  return runTask(options, { id: "search", label: "search for secrets" }, async () => {
+    const { paths, compressed } = await states.search([captured.snapshot], secrets, { signal });
+    if (compressed > 0) options.tell(notSearched(compressed));
+    return [...paths, ...(await filesWithSecrets(spec.files, secrets))];
+  });
+}
+
+function notSearched(compressed: number): EventBody {
+  const files = compressed === 1 ? "1 compressed file" : `${compressed} compressed files`;
+  return { type: "notice", level: "info", message: `no secrets were looked for inside ${files}` };
 }
 
 function captureRecord(strategy: string, capture: Capture, restored: number): CaptureRecord {

@@ -3,9 +3,10 @@
 export type { BuildOptions, BuildOutcome, FailedStep } from "./builder.ts";
 export { runPlan } from "./builder.ts";
 export type { ByteSink, Bytes, Digest, StringMap } from "./bytes.ts";
-// For implementers of engines, capture strategies and exporters.
 export { capabilityNames, isCapability } from "./capabilities.ts";
 export type { Capture, CaptureContext, CaptureStrategy, FailedBuild } from "./capture.ts";
+// For implementers of engines, capture strategies and exporters.
+export { compressedBeginnings, isCompressed } from "./compressed-file.ts";
 export type { DebugImageParts } from "./debug-image.ts";
 export { debugDirectory, debugImageSpec } from "./debug-image.ts";
 export type { ArchiveRequest } from "./deliver-archive.ts";
@@ -20,6 +21,7 @@ export type {
   OutputChunk,
   RunOptions,
   RunResult,
+  SearchResult,
   SecretSource,
   Snapshot,
   StateKeeper,
@@ -118,6 +120,8 @@ export {
 export type { SecretMatcher } from "./secret-matcher.ts";
 export { holdsSecret, secretScan } from "./secret-matcher.ts";
 export { secretPieces, shortestSecret } from "./secret-pieces.ts";
+export type { SearchedEntry } from "./secret-search.ts";
+export { searchEntry } from "./secret-search.ts";
 export type { StepLog } from "./step-log.ts";
 export type { OnTaskProgress, TaskTeller } from "./task.ts";
 export { runTask } from "./task.ts";

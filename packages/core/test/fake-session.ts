@@ -21,10 +21,11 @@ export interface FakeOptions {
   readonly run?: (unit: Unit, options: RunOptions) => RunResult | Promise<RunResult> | undefined;
   /** Paths that a search finds. */
   readonly found?: readonly string[];
+  readonly compressed?: number;
 }
 
 /** A session whose snapshots are the list of the units that made them. */
-export function fakeSession({ run, found = [] }: FakeOptions = {}): FakeSession {
+export function fakeSession({ run, found = [], compressed = 0 }: FakeOptions = {}): FakeSession {
   const calls: string[] = [];
   const absent = async (): Promise<never> => {
     throw new MelangeError("engine", "this session has no such method", { hint: "It is a fake." });
@@ -42,7 +43,7 @@ export function fakeSession({ run, found = [] }: FakeOptions = {}): FakeSession 
     },
     async search(states, _needles: SecretSource) {
       calls.push(`search ${states.map((state) => state.id)}`);
-      return found;
+      return { paths: found, compressed };
     },
     image(at: Snapshot, spec: ImageSpec): DebugImage {
       calls.push(`image ${at.id}`);

@@ -1,5 +1,5 @@
-import { holdsSecret, type SecretMatcher, secretScan } from "@melange2/core";
-import { entryPath, readTar, type TarEntry, textOf, whiteoutOf } from "@melange2/oci";
+import { type SearchResult, type SecretMatcher, searchEntry } from "@melange2/core";
+import { entryPath, readTar, textOf, whiteoutOf } from "@melange2/oci";
 import type { BuildSpace } from "./build-space.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 
@@ -9,7 +9,7 @@ export async function searchLayers(
   at: BuildkitSnapshot,
   matcher: SecretMatcher,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<SearchResult> {
   const spec = {
     config: {},
     platform: { os: "linux", architecture: "amd64" },
@@ -20,20 +20,16 @@ export async function searchLayers(
     files: [],
   };
   await using image = await daemon.image({ daemon, ...space }, at, spec).open({ signal });
-  const found: string[] = [];
+  const paths: string[] = [];
+  let compressed = 0;
   for (const layer of image.layers) {
     for await (const entry of readTar(layer.open("tar"))) {
       const path = entryPath(entry.header.name);
-      if (whiteoutOf(path) === undefined && (await holds(entry, matcher))) found.push(`/${textOf(path)}`);
+      if (whiteoutOf(path) !== undefined) continue;
+      const result = await searchEntry(matcher, entry);
+      if (result.found) paths.push(`/${textOf(path)}`);
+      if (result.compressed) compressed += 1;
     }
   }
-  return found;
-}
-
-async function holds({ header, body }: TarEntry, matcher: SecretMatcher): Promise<boolean> {
-  const texts = [header.name, header.linkname, ...header.xattrs.keys()].map((name) => Buffer.from(name, "latin1"));
-  if ([...texts, ...header.xattrs.values()].some((bytes) => holdsSecret(matcher, bytes))) return true;
-  const scan = secretScan(matcher);
-  for await (const piece of body) if (scan(piece)) return true;
-  return false;
+  return { paths, compressed };
 }

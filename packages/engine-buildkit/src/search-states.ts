@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { isBuildkitError } from "@melange2/buildkit-client";
-import { matcherOf, type SecretSource, shortestSecret } from "@melange2/core";
+import { compressedBeginnings, matcherOf, type SearchResult, type SecretSource, shortestSecret } from "@melange2/core";
 import { diff, exec, type Mount, marshal, type State, scratch } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
 import { refusals, refusedToRun, translated } from "./foreign-errors.ts";
@@ -20,16 +20,19 @@ export async function searchStates(
   states: readonly BuildkitSnapshot[],
   secrets: SecretSource,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<SearchResult> {
   const values = secrets.names.map((name) => secrets.get(name) ?? "");
   const matcher = matcherOf(secrets);
-  if (matcher.longest === 0) return [];
-  const found = new Set<string>();
+  if (matcher.longest === 0) return { paths: [], compressed: 0 };
+  const paths = new Set<string>();
+  let compressed = 0;
   for (const state of states) {
     const inDaemon = space.daemon.takesApart ? await searchInDaemon(space, state, values, signal) : undefined;
-    for (const path of inDaemon ?? (await searchLayers(space, state, matcher, signal))) found.add(path);
+    const result = inDaemon ?? (await searchLayers(space, state, matcher, signal));
+    for (const path of result.paths) paths.add(path);
+    compressed += result.compressed;
   }
-  return [...found].sort();
+  return { paths: [...paths].sort(), compressed };
 }
 
 const places = {
@@ -39,9 +42,13 @@ const places = {
   layer: (index: number) => `/dev/.melange2-layer-${index}`,
 };
 
+const countOfCompressed = "compressed ";
+
+const octal = (bytes: readonly number[]) => bytes.map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+
 /** Constant; `$1` is the number of layers. Writes a line for each find: its kind, a blank, and what was found, relative to the layer. */
 const searchScript = `
-for tool in find grep ls sed tr; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
+for tool in find grep head ls sed tr; do command -v $tool >/dev/null || exit ${refusals.missingTools}; done
 layer=0
 while [ $layer -lt "$1" ]; do
   cd ${places.layer(0).replace("0", "$layer")} || exit
@@ -51,6 +58,8 @@ while [ $layer -lt "$1" ]; do
     tr -d "\\000-\\040\\072\\177" <"$file" | grep -qF -f ${places.squeezed} && printf "path %s\\n" "$file"
   done' sh {} +
   find . | grep -F -f ${places.needles} | sed 's/^/path /'
+  # head prints a line with the file's name, its first bytes, and an empty line.
+  find . -type f -exec head -v -c 4 {} + | grep -ac ${compressedBeginnings.map((bytes) => `-e "^$(printf '${octal(bytes)}')"`).join(" ")} | sed 's/^/${countOfCompressed}/'
   find . -type l -exec ls -ld {} + | grep -F -f ${places.needles} | sed 's/^/link /'
   layer=$((layer + 1))
 done >${places.found}/list
@@ -63,7 +72,7 @@ async function searchInDaemon(
   at: BuildkitSnapshot,
   values: readonly string[],
   signal: AbortSignal,
-): Promise<readonly string[] | undefined> {
+): Promise<SearchResult | undefined> {
   const { client } = space;
   const repairs = await layerRepairs(space, at, signal);
   const layers = [...layersOf(at), ...(repairs.restored.length === 0 ? [] : [restoredFiles(at.state, repairs)])];
@@ -90,7 +99,11 @@ async function searchInDaemon(
   try {
     const reference = await job.solve(marshal(search.mount(places.found)).bytes, { signal });
     const list = Buffer.from(await job.readFile(reference, "/list", { signal })).toString();
-    return list.split("\n").filter(Boolean).map(pathOf);
+    const lines = list.split("\n").filter(Boolean);
+    const counts = lines.filter((line) => line.startsWith(countOfCompressed));
+    const finds = lines.filter((line) => !line.startsWith(countOfCompressed));
+    const compressed = counts.reduce((sum, line) => sum + Number(line.slice(countOfCompressed.length)), 0);
+    return { paths: finds.map(pathOf), compressed };
   } catch (error) {
     if (isBuildkitError(error) && error.code === "solve-failed" && !refusedToRun(error)) return undefined;
     throw translated(error, "searching for secrets");

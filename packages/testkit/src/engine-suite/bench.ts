@@ -165,12 +165,12 @@ async function openBench(
     run,
     async succeed(script, from = start, changes = {}) {
       const { result, stderr } = await run(bench.unit(script, changes), from);
-      assert.ok(result.ok, `the step fails: ${script}\n${JSON.stringify(result)}\n${stderr[0]}`);
+      assert.ok(result.ok, `the step fails: ${script}\n${JSON.stringify(result.ok || result.exit)}\n${stderr[0]}`);
       return result.after;
     },
     async tell(script, from = start, changes = {}) {
       const { result, stdout, stderr } = await run(bench.unit(script, changes), from);
-      assert.ok(result.ok, `the step fails: ${script}\n${JSON.stringify(result)}\n${stderr[0]}`);
+      assert.ok(result.ok, `the step fails: ${script}\n${JSON.stringify(result.ok || result.exit)}\n${stderr[0]}`);
       return (stdout[0] ?? "").replace(/\n$/, "");
     },
     look: (at, path) => readTree(session, at, path, signal),

@@ -128,7 +128,7 @@ export function declareIsolation(declare: Declare, lacks: EngineSuiteOptions["la
       const { session, signal } = bench;
       const secretEnv = ["TOKEN"];
       const search = async (...states: (typeof bench.start)[]) =>
-        [...(await session.search(states, secrets(value), { signal }))].map((path) => path.replace(/^\/?/, "/")).sort();
+        (await session.search(states, secrets(value), { signal })).paths;
       assert.deepEqual(await search(bench.start), []);
       const leaked = await bench.succeed(
         `cd /suite; echo "token=$TOKEN;" > raw; printf 'ab%s' "$TOKEN" | base64 > base64; echo s3cr3t > part
@@ -143,6 +143,22 @@ export function declareIsolation(declare: Declare, lacks: EngineSuiteOptions["la
         "a layer below still holds it, and leaves with the image",
       );
       assert.deepEqual(await search(bench.start), []);
+    },
+    { secrets: secrets(value) },
+  );
+
+  declare(
+    "a search counts the compressed files that it cannot look into",
+    async (bench) => {
+      const { session, signal } = bench;
+      const count = async (at: typeof bench.start) =>
+        (await session.search([at], secrets(value), { signal })).compressed;
+      const before = await count(bench.start);
+      const compressed = await bench.succeed(
+        `mkdir /suite/packed; cd /suite/packed; echo text | gzip > a.gz; printf '\\050\\265\\057\\375.' > 'b c'; printf '\\375\\067zXZ.' > d; printf 'PK\\003\\004.' > e
+         printf 'BZh9.' > f; printf '\\037' > short; echo 'a\nPK' > plain; : > empty; ln -s a.gz link`,
+      );
+      assert.equal(await count(compressed), before + 5);
     },
     { secrets: secrets(value) },
   );

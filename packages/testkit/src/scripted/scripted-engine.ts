@@ -7,11 +7,13 @@ import {
   type Exit,
   type Finding,
   holdsSecret,
+  isCompressed,
   type Layer,
   MelangeError,
   matcherOf,
   type RunOptions,
   type RunResult,
+  type SearchResult,
   type SecretSource,
   type Snapshot,
   type Step,
@@ -282,12 +284,16 @@ function layersOf(state: State): readonly Layer[] {
   return state.trees.map((tree, index) => layerFromEntries(layerEntries(state.trees[index - 1] ?? state.base, tree)));
 }
 
-function searchStates(states: readonly State[], needles: SecretSource): readonly string[] {
+function searchStates(states: readonly State[], needles: SecretSource): SearchResult {
   const matcher = matcherOf(needles);
   const hits = new Set<string>();
+  const compressed = new Set<string>();
   for (const tree of states.flatMap((state) => [state.base, ...state.trees]))
-    for (const [path, { body }] of tree) if (holdsSecret(matcher, body)) hits.add(`/${textOf(path)}`);
-  return [...hits].sort();
+    for (const [path, { body }] of tree) {
+      if (holdsSecret(matcher, body)) hits.add(`/${textOf(path)}`);
+      if (isCompressed(body)) compressed.add(path);
+    }
+  return { paths: [...hits].sort(), compressed: compressed.size };
 }
 
 function snapshotOf(state: State): Snapshot {

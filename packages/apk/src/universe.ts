@@ -1,0 +1,95 @@
+import { type Constraint, parseConstraint } from "./constraint.ts";
+import type { PackageRecord } from "./index-text.ts";
+import { parseVersion, type Version } from "./version.ts";
+
+/** A repository's index for one architecture, as the resolver takes it. */
+export interface RepositoryIndex {
+  /** The address of its folder, `REPOSITORY/ARCH`: what packages' addresses begin with. */
+  readonly url: string;
+  /** Its packages are taken only where this tag is asked for; empty: always. */
+  readonly tag: string;
+  readonly packages: readonly PackageRecord[];
+}
+
+/** A package of one repository: what the resolver chooses from. */
+export class Candidate {
+  readonly record: PackageRecord;
+  readonly repository: RepositoryIndex;
+  readonly name: string;
+  #version: Version | undefined | null = null;
+  #provides: readonly Constraint[] | undefined;
+
+  constructor(record: PackageRecord, repository: RepositoryIndex) {
+    this.record = record;
+    this.repository = repository;
+    this.name = record.name;
+  }
+
+  get tag(): string {
+    return this.repository.tag;
+  }
+
+  /** Undefined where it is none: an index may hold anything. */
+  get version(): Version | undefined {
+    if (this.#version === null) this.#version = parseVersion(this.record.version);
+    return this.#version;
+  }
+
+  get provides(): readonly Constraint[] {
+    this.#provides ??= this.record.provides.map(parseConstraint);
+    return this.#provides;
+  }
+
+  /** `NAME-VERSION`, as people and package files call it. */
+  get label(): string {
+    return `${this.record.name}-${this.record.version}`;
+  }
+}
+
+/** All packages of some repositories, by what they can be asked for as. */
+export interface Universe {
+  readonly repositories: readonly RepositoryIndex[];
+  /** Packages of the name, in the order of repositories and indexes; behind them its providers, once for each provide of the name. */
+  named(name: string): readonly Candidate[];
+  /** Packages whose `install_if` has the token, as it is written. */
+  installedIf(token: string): readonly Candidate[] | undefined;
+  /** Every name that a package has or provides. */
+  names(): Iterable<string>;
+}
+
+const nobody: readonly Candidate[] = [];
+
+export function createUniverse(repositories: readonly RepositoryIndex[]): Universe {
+  const byName = new Map<string, Candidate[]>();
+  const byToken = new Map<string, Candidate[]>();
+  for (const repository of repositories)
+    for (const record of repository.packages) {
+      const candidate = new Candidate(record, repository);
+      append(byName, record.name, candidate);
+      for (const token of record.installIf) append(byToken, token, candidate);
+    }
+  // Providers come behind the packages of a name, grouped by their own names.
+  for (const candidate of [...byName.values()].flat())
+    for (const text of candidate.record.provides) append(byName, providedName(text), candidate);
+  return {
+    repositories,
+    named: (name) => byName.get(name) ?? nobody,
+    installedIf: (token) => byToken.get(token),
+    names: () => byName.keys(),
+  };
+}
+
+/** Most provides are names with at most a plain `=`: these need no grammar. */
+function providedName(text: string): string {
+  const end = text.search(/[@=><~]/);
+  if (end < 0) return text;
+  return plain.test(text) ? text.slice(0, end) : parseConstraint(text).name;
+}
+
+const plain = /^[^@=><~]+=[^@=><~]+$/;
+
+function append(map: Map<string, Candidate[]>, key: string, candidate: Candidate): void {
+  const list = map.get(key);
+  if (list) list.push(candidate);
+  else map.set(key, [candidate]);
+}

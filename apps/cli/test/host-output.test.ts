@@ -57,6 +57,26 @@ it.concurrent.for(identities)("debug cp gives folders without their owner's righ
   expect(stdout.toString().split("\n")).toEqual(["555", "x", ".", "..", "copy", "r.yaml", "src", "state", ""]);
 });
 
+describe("a socket", () => {
+  const syslog = "syslogd -n & until [ -S /dev/log ]; do sleep 0.1; done";
+  it.concurrent("in a package is left out, and named", async () => {
+    await using here = await place();
+    const script = `mkdir -p melange-out/first; ${syslog}; cp -a /dev/log melange-out/first/socket; echo x >melange-out/first/f`;
+    const { code, stderr, out } = await build(here, script);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/warning: left out, because .* socket .*: melange-out\/first\/socket\n/);
+    expect(await readdir(join(out, "first"))).toEqual(["f"]);
+  });
+
+  it.concurrent("is named by debug cp", async () => {
+    await using here = await place();
+    expect((await build(here, `mkdir d; ${syslog}; cp -a /dev/log d/socket; exit 7`)).code).toBe(1);
+    const { code, stderr } = await here.run(["debug", "cp", "d", "copy"]);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain(": d/socket\n");
+  });
+});
+
 describe("a build whose output cannot be taken leaves the output folder as it was", () => {
   const wrong = {
     "a link in a package's place": "rm -rf melange-out/second; ln -s /etc melange-out/second",

@@ -9,7 +9,7 @@ import { hostMount } from "./host-mount.ts";
 import { imageFileEntries } from "./image-file-entries.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import { besideDraft, type NewRoot, newRoot } from "./new-root.ts";
-import { launchSandbox, type Terminal } from "./sandbox.ts";
+import { keysHeeded, launchSandbox, type Terminal, usersErrors } from "./sandbox.ts";
 import { secretValues } from "./secret-values.ts";
 import { shellQuote, shellWords } from "./shell-quote.ts";
 import { staticShell } from "./static-shell.ts";
@@ -74,6 +74,7 @@ function scriptText({ host, directory }: WorkSpace, root: NewRoot, options: Ente
       capabilities: { add: [], drop: [] },
       nestedIn: besideDraft(root.draft, "user"),
       apart: false,
+      before: terminal === "own" ? keysHeeded(host) : [],
       shell,
     });
   const usual = words(["/bin/sh"], options.argv);
@@ -84,7 +85,8 @@ function scriptText({ host, directory }: WorkSpace, root: NewRoot, options: Ente
     console: terminal === "own",
     nested: usual[0] === nestedCommand ? [usual[1] ?? ""] : [],
   });
-  return `${withSecrets ? secretsText(host) : ""}${boot}code=0
+  return `${withSecrets ? secretsText(host) : ""}${boot}${usersErrors}
+code=0
 if ${shellQuote(host.tool("chroot"))} . /bin/sh -c : 2>/dev/null; then
 ${shellWords(usual)} 3>&-${input.redirection} || code=$?${input.body}
 else

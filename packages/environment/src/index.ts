@@ -9,3 +9,4 @@ export type { MissingPackages } from "./missing-packages.ts";
 export type { Base, OpenBaseOptions } from "./open-base.ts";
 export { openBase } from "./open-base.ts";
 export type { OnProgress } from "./progress.ts";
+export type { LeftOut } from "./source-files.ts";

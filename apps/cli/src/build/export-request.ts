@@ -22,6 +22,7 @@ import {
 import { optionFlag } from "../flags.ts";
 import { installed } from "../locations.ts";
 import { preflight } from "./preflight.ts";
+import { writeChunk } from "./write-chunk.ts";
 
 /** What the user asked for, before anything is loaded. */
 export interface ExportRequest {
@@ -61,7 +62,7 @@ export async function readyExport(
   const given = [...request.options, ...optionsFromEnvironment(exporter, request.options, process.env)];
   const options = readOptions(exporter, given, optionFlag);
   if (options.path === "-") refuseTakenStdout(request.json);
-  const prepared = await exporter.prepare(options, contextOf(subject)).catch(refuseBroken(contribution));
+  const prepared = await exporter.prepare(options, contextOf(subject, signal)).catch(refuseBroken(contribution));
   await preflight(prepared, { strict: request.strict, tell, signal });
   const { allowSecrets } = request;
   return {
@@ -113,7 +114,7 @@ function refuseTakenStdout(json: boolean): void {
   if (process.stdout.isTTY) throw refusal("standard output is a terminal", "Redirect it, or name a file.");
 }
 
-function contextOf({ name, version, arch }: Subject): ExportContext {
+function contextOf({ name, version, arch }: Subject, signal: AbortSignal): ExportContext {
   return exportContext({
     package: name,
     version,
@@ -122,8 +123,7 @@ function contextOf({ name, version, arch }: Subject): ExportContext {
     env: process.env,
     runtimes: installed(["docker", "podman"], process.env),
     stdout: {
-      write: (chunk) =>
-        new Promise((resolve, reject) => process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()))),
+      write: (chunk) => writeChunk(process.stdout, chunk, signal),
       close: async () => {},
     },
   });

@@ -18,6 +18,7 @@ import { writeHostTree } from "./host-tree.ts";
 import { scratchFolder } from "./scratch-folder.ts";
 
 const { signal } = new AbortController();
+const silent = () => {};
 let folder: string;
 let into: string;
 beforeEach(() => {
@@ -151,22 +152,22 @@ describe("refused by name, with nothing written outside", () => {
 
 describe("a scratch folder", () => {
   it("of a process that is gone is removed by the next; one in use stays", async () => {
-    await using mine = await scratchFolder(into);
+    await using mine = await scratchFolder(into, silent);
     const gone = execFileSync("sh", ["-c", "echo $$"], { encoding: "utf8" }).trim();
     const name = mine.path.replace(/-\d+-(\d+)-[0-9a-f]{8}$/, `-${gone}-1-00000000`);
     mkdirSync(join(name, "half"), { recursive: true });
     execFileSync("chmod", ["000", join(name, "half")]);
-    await using other = await scratchFolder(into);
+    await using other = await scratchFolder(into, silent);
     expect(readdirSync(into).sort()).toEqual([mine.path, other.path].map((path) => path.slice(into.length + 1)).sort());
   });
 
   it("of another machine stays until it is old", async () => {
     const name = join(into, ".melange2-elsewhere1-1-1-00000000");
     mkdirSync(name);
-    await using _mine = await scratchFolder(into);
+    await using _mine = await scratchFolder(into, silent);
     expect(readdirSync(into)).toContain(".melange2-elsewhere1-1-1-00000000");
     execFileSync("touch", ["-d", "3 days ago", name]);
-    await using _other = await scratchFolder(into);
+    await using _other = await scratchFolder(into, silent);
     expect(readdirSync(into)).not.toContain(".melange2-elsewhere1-1-1-00000000");
   });
 });

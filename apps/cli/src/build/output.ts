@@ -1,8 +1,9 @@
 import { lstatSync } from "node:fs";
-import { mkdir, rename } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { type EngineSession, isMelangeError, MelangeError, type Plan, type Snapshot } from "@melange2/core";
+import { type EngineSession, isMelangeError, MelangeError, type Plan, type Snapshot, type Tell } from "@melange2/core";
 import { writeHostTree } from "./host-tree.ts";
+import { moveAll } from "./move-tree.ts";
 import { scratchFolder } from "./scratch-folder.ts";
 
 export interface Output {
@@ -20,12 +21,12 @@ export async function takeOutput(
   state: Snapshot | undefined,
   plan: Plan,
   directory: string,
-  signal: AbortSignal,
+  { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal },
 ): Promise<readonly Output[]> {
   const target = join(directory, plan.subject.arch);
   try {
     await mkdir(target, { recursive: true });
-    await using scratch = await scratchFolder(target);
+    await using scratch = await scratchFolder(target, tell);
     if (state !== undefined) await fetchOutput(session, state, plan, scratch.path, signal);
     return await moveInto(target, scratch.path, plan);
   } catch (error) {
@@ -48,20 +49,23 @@ async function fetchOutput(
   }
 }
 
+/** Every package's folder is looked at before any moves, and all of them move or none. */
 async function moveInto(target: string, incoming: string, plan: Plan): Promise<readonly Output[]> {
-  const outputs: Output[] = [];
   const made = join(incoming, "melange-out");
   refuseStranger(made, "melange-out");
-  for (const { name } of plan.outputs) {
-    const final = join(target, name);
-    const fresh = join(made, name);
-    refuseStranger(fresh, `melange-out/${name}`);
-    await mkdir(fresh, { recursive: true });
-    await moved(final, join(incoming, `old-${name}`));
-    await rename(fresh, final);
-    outputs.push({ package: name, directory: final });
-  }
-  return outputs;
+  await mkdir(made, { recursive: true });
+  // It does not leave this folder, and what is in it must be reached.
+  await chmod(made, 0o700);
+  const names = plan.outputs.map(({ name }) => name);
+  for (const name of names) refuseStranger(join(made, name), `melange-out/${name}`);
+  for (const name of names) await mkdir(join(made, name), { recursive: true });
+  await moveAll(
+    names.flatMap((name) => [
+      { from: join(target, name), to: join(incoming, `old-${name}`) },
+      { from: join(made, name), to: join(target, name) },
+    ]),
+  );
+  return names.map((name) => ({ package: name, directory: join(target, name) }));
 }
 
 /** Throws where what was written here, as a step left it, is there and no folder: it may be a link to a place on the host. */
@@ -86,10 +90,4 @@ function unwritten(target: string, error: NodeJS.ErrnoException): MelangeError {
 
 function isFileError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "syscall" in error;
-}
-
-async function moved(from: string, to: string): Promise<void> {
-  await rename(from, to).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-  });
 }

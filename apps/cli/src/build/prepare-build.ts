@@ -26,6 +26,7 @@ import type { KeptEnvironment } from "@melange2/records";
 import { baseEnvironment } from "./base-environment.ts";
 import type { ReadyExport } from "./export-request.ts";
 import { refuseTooLarge } from "./kernel-limits.ts";
+import { tellLeftOut } from "./left-out.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
 import { type EnvironmentPackage, type PackageOptions, packagesEnvironment } from "./packages-environment.ts";
 import { refuseSpelledOut, type StepVariables } from "./secrets.ts";
@@ -145,6 +146,8 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     );
     environments[key] = composed.environment;
     tellMissing(composed.missingPackages, tell);
+    // The same for each environment.
+    if (key === plan.environments[0]) tellLeftOut(composed.leftOut, tell);
   }
   return { plan, environments, packages, base: keptBase(options.base), engine, ready };
 

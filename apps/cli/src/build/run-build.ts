@@ -78,7 +78,7 @@ export async function runBuild(options: RunBuildOptions): Promise<BuildReport> {
   const summary = summaryOf(id, plan, outcome.units);
   if (outcome.status === "built") {
     const state = lastBuilt(plan, outcome.states);
-    const output = await takeOutput(session, state, plan, options.outDirectory, signal);
+    const output = await takeOutput(session, state, plan, options.outDirectory, { tell, signal });
     return end({ ...summary, status: "built", output });
   }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { EventBody, Tell } from "@melange2/core";
 
-/** A folder of ours beside what it is to become, on the same disk. Disposing it removes it. */
+/** A folder of ours beside what it is to become, on the same disk. Disposing it removes it, and tells where that cannot be done. */
 export interface ScratchFolder extends AsyncDisposable {
   readonly path: string;
 }
@@ -15,12 +16,18 @@ const scratchName = /^\.melange2-([0-9a-z]+)-(\d+)-(\d+)-[0-9a-f]{8}$/;
 const abandonedAfter = 24 * 60 * 60 * 1000;
 
 /** Makes one in `folder`, which exists, and removes those that killed processes left there. */
-export async function scratchFolder(folder: string): Promise<ScratchFolder> {
+export async function scratchFolder(folder: string, tell: Tell): Promise<ScratchFolder> {
   await removeAbandoned(folder);
   const name = `.melange2-${place()}-${process.pid}-${startOf(process.pid)}-${randomBytes(4).toString("hex")}`;
   const path = join(folder, name);
   await mkdir(path, { mode: 0o700 });
-  return { path, [Symbol.asyncDispose]: () => removeTree(path) };
+  return { path, [Symbol.asyncDispose]: () => removeTree(path).catch((error: Error) => tell(notRemoved(path, error))) };
+}
+
+/** No error: what the folder was for has succeeded, or has failed for a reason that must be heard. */
+function notRemoved(path: string, { message }: Error): EventBody {
+  const hint = "Remove it by hand: nothing needs it.";
+  return { type: "notice", level: "warning", message: `a temporary folder stays, ${path}: ${message}`, hint };
 }
 
 async function removeAbandoned(folder: string): Promise<void> {
@@ -40,15 +47,18 @@ async function isOld(path: string): Promise<boolean> {
   return Date.now() - mtimeMs > abandonedAfter;
 }
 
-/** Folders that were written may lack the rights that removing needs. */
+/** Folders that were written may lack the rights that removing needs; all of them get those, from the top down. */
 async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true }).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EACCES") throw error;
-    const { chmod } = await import("node:fs/promises");
-    for (const entry of [".", ...(await readdir(path, { recursive: true }))])
-      await chmod(join(path, entry), 0o700).catch(() => {});
+  await rm(path, { recursive: true, force: true }).catch(async () => {
+    await giveOwnersRights(Buffer.from(path));
     await rm(path, { recursive: true, force: true });
   });
+}
+
+async function giveOwnersRights(folder: Buffer): Promise<void> {
+  await chmod(folder, 0o700);
+  for (const entry of await readdir(folder, { withFileTypes: true, encoding: "buffer" }))
+    if (entry.isDirectory()) await giveOwnersRights(Buffer.concat([folder, Buffer.from("/"), entry.name]));
 }
 
 /** This start of the machine and this process namespace. */

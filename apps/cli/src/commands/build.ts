@@ -14,7 +14,7 @@ import { refuseUnwritable } from "../build/writable-folder.ts";
 import { calledAs } from "../called-as.ts";
 import { MelangeCommand } from "../command.ts";
 import { discover, tellProblems } from "../discovery.ts";
-import { exitCodes } from "../exit-code.ts";
+import { exitCodeOf, exitCodes } from "../exit-code.ts";
 import {
   engineFlags,
   exportFlags,
@@ -37,8 +37,8 @@ export default class Build extends MelangeCommand {
   static override description = [
     "When a step fails, its environment is kept on this machine (melange2 debug) and, with --export-on-failure, exported as an image.",
     "",
-    "Exit codes: 0 built, 1 a step failed, 2 usage or recipe error, 3 engine error, 130 interrupted. An export that fails never",
-    "changes a 1: it is reported beside it.",
+    "Exit codes: 0 built, 1 a step failed, 2 usage or recipe error, 3 engine error, 130 interrupted by Ctrl-C, 143 by SIGTERM. An export",
+    "that fails never changes a 1: it is reported beside it.",
   ].join("\n");
   static override examples = [
     "<%= config.bin %> build pkg.yaml --base rootfs.tar",
@@ -116,6 +116,7 @@ export default class Build extends MelangeCommand {
     if (!exporting) refuseIdleExportFlags(given);
     const wanted = exporting ? exportRequest(flags, this.asJson, process.env) : undefined;
     const interrupt = interruptSignal();
+    this.interrupt = interrupt;
     this.#progress = await openProgress(flags.progress as ProgressMode, process.stderr);
     try {
       const report = await this.build(args.recipe, flags, engineNamed, wanted, interrupt.signal);
@@ -242,8 +243,7 @@ export default class Build extends MelangeCommand {
   private show(report: BuildReport): void {
     if (!this.asEvents) process.stderr.write(buildText(report, calledAs(process.env)));
     this.result(report);
-    process.exitCode = { built: exitCodes.built, failed: exitCodes.stepFailed, interrupted: exitCodes.interrupted }[
-      report.status
-    ];
+    const interrupted = exitCodeOf("interrupted", this.interrupt);
+    process.exitCode = { built: exitCodes.built, failed: exitCodes.stepFailed, interrupted }[report.status];
   }
 }

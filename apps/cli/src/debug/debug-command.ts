@@ -1,4 +1,4 @@
-import type { Tell } from "@melange2/core";
+import type { Exit, Tell } from "@melange2/core";
 import type { Contributions } from "@melange2/plugin-host";
 import { failureStore, type StoredFailure } from "@melange2/records";
 import { MelangeCommand } from "../command.ts";
@@ -11,13 +11,13 @@ import { type KeptBuild, openKeptBuild } from "./kept-build.ts";
 /** What the commands on kept builds share. */
 export abstract class DebugCommand extends MelangeCommand {
   #progress: Progress | undefined;
-  readonly #interrupt = interruptSignal();
+  protected override readonly interrupt = interruptSignal();
   /** The kept build that this command is about, once it is known. */
   #build = "";
   protected readonly tell: Tell = (body) => this.#progress?.onEvent({ ...body, build: this.#build });
 
   protected get signal(): AbortSignal {
-    return this.#interrupt.signal;
+    return this.interrupt.signal;
   }
 
   protected get locations(): Locations {
@@ -51,9 +51,14 @@ export abstract class DebugCommand extends MelangeCommand {
     this.#progress = undefined;
   }
 
+  /** Ends with what a process in a state ended with. */
+  protected endAs(exit: Exit): void {
+    process.exitCode = exit.reason === "interrupted" ? this.interrupt.exitCode : exit.code;
+  }
+
   protected override async finally(error: Error | undefined): Promise<void> {
     this.endProgress();
-    this.#interrupt.dispose();
+    this.interrupt.dispose();
     await super.finally(error);
   }
 }

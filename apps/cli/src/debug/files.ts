@@ -1,10 +1,12 @@
-import { lstat, rename, stat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import type { Writable } from "node:stream";
-import { MelangeError, type Snapshot } from "@melange2/core";
+import { MelangeError, type Snapshot, type Tell } from "@melange2/core";
 import { readTar, textOf } from "@melange2/oci";
 import { writeHostTree } from "../build/host-tree.ts";
+import { moveAll } from "../build/move-tree.ts";
 import { scratchFolder } from "../build/scratch-folder.ts";
+import { writeChunk } from "../build/write-chunk.ts";
 import type { KeptBuild } from "./kept-build.ts";
 
 /** Where a path of the user's points to inside the state. */
@@ -29,7 +31,7 @@ export async function readFileAt(
     for await (const { header, body } of readTar(kept.session.read(at, file, { signal }))) {
       if (header.type === "file") {
         // Not returned: the loop would close the tar before its content was read.
-        await writeAll(body, output);
+        await writeAll(body, output, signal);
         return;
       }
       if (header.type !== "symlink") throw noFile(file, header.type);
@@ -43,10 +45,15 @@ export async function readFileAt(
 }
 
 /** Ends early, without an error, where the output does: whoever owns the output is told of that. */
-async function writeAll(content: AsyncIterable<Uint8Array>, output: Writable): Promise<void> {
-  const write = (chunk: Uint8Array) =>
-    new Promise<boolean>((resolve) => output.write(chunk, (error) => resolve(error === null || error === undefined)));
-  for await (const chunk of content) if (!(await write(chunk))) return;
+async function writeAll(content: AsyncIterable<Uint8Array>, output: Writable, signal: AbortSignal): Promise<void> {
+  for await (const chunk of content) {
+    try {
+      await writeChunk(output, chunk, signal);
+    } catch {
+      signal.throwIfAborted();
+      return;
+    }
+  }
 }
 
 /** Copies a file or folder out, complete or not at all; gives the path it has now. An existing file is not overwritten. */
@@ -55,7 +62,7 @@ export async function copyOut(
   at: Snapshot,
   source: string,
   destination: string,
-  signal: AbortSignal,
+  { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal },
 ): Promise<string> {
   const { directory, name } = inside(kept, source);
   const wanted = resolve(destination);
@@ -68,11 +75,10 @@ export async function copyOut(
   }
   const folder = dirname(target);
   try {
-    await using scratch = await scratchFolder(folder);
+    await using scratch = await scratchFolder(folder, tell);
     await writeHostTree(kept.session.read(at, posix.join(directory, name), { signal }), scratch.path, signal);
-    await rename(join(scratch.path, basename(name)), target).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === "ENOENT" ? noSuchFile(source, kept) : error;
-    });
+    await moveAll([{ from: join(scratch.path, basename(name)), to: target }]);
+    if (!(await lstat(target).catch(() => undefined))) throw noSuchFile(source, kept);
   } catch (error) {
     const { code, syscall, message } = error as NodeJS.ErrnoException;
     if (syscall === undefined) throw error;

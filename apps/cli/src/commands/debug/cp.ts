@@ -16,7 +16,8 @@ export default class DebugCopy extends DebugCommand {
     const { args, flags } = await this.parse(DebugCopy);
     await using kept = await this.openKept(args.build);
     const { snapshot } = await kept.capture(flags.capture);
-    const target = await copyOut(kept, snapshot, args.source, args.destination, this.signal);
+    const { tell, signal } = this;
+    const target = await copyOut(kept, snapshot, args.source, args.destination, { tell, signal });
     this.endProgress();
     this.print(`${printableText(target)}\n`);
     this.result({ path: target });

@@ -49,6 +49,6 @@ export default class DebugRerun extends DebugCommand {
       interactive: false,
       signal: this.signal,
     });
-    process.exitCode = exit.code;
+    this.endAs(exit);
   }
 }

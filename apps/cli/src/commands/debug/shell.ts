@@ -27,6 +27,6 @@ export default class DebugShell extends DebugCommand {
       interactive,
       signal: this.signal,
     });
-    process.exitCode = exit.code;
+    this.endAs(exit);
   }
 }

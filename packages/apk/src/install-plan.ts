@@ -135,8 +135,11 @@ class Planning implements InstallPlan {
       return;
     }
     const target = this.#follow(real);
-    if (existing.entry.type === "symlink" && this.#at(target)?.entry.type === "directory") plan.leftOut.add(entry.path);
-    else throw this.#conflict(real, existing, index, `a folder`);
+    const reached = existing.entry.type === "symlink" ? this.#at(target) : undefined;
+    if (reached?.entry.type === "directory") {
+      plan.leftOut.add(entry.path);
+      this.#installFolder(target, { ...entry, path: target }, index, plan);
+    } else throw this.#conflict(real, existing, index, `a folder`);
   }
 
   #installFile(real: ByteString, entry: ListedEntry, index: number, plan: { leftOut: Set<ByteString> }): void {

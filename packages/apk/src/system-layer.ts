@@ -42,7 +42,13 @@ export function systemEntries(options: SystemOptions): readonly TarInput[] {
     entries.set(input.header.name, input);
   };
   for (const [path, entry] of plan.folders) if (!isStated(entry, stated.get(path))) folder(path);
-  for (const input of linksOfBusybox(options)) put(input);
+  for (const input of linksOfBusybox(options)) {
+    put(input);
+    const { name, mtime } = input.header;
+    const parent = parentOf(name);
+    // As apko has it, the folder of a link is as young as busybox.
+    entries.set(parent, { header: { ...(entries.get(parent) as TarInput).header, mtime } });
+  }
   for (const input of settings(options)) put(input);
   for (const input of database(options)) put(input);
   return [...entries.keys()].sort(byComponents).map((path) => entries.get(path) as TarInput);

@@ -2,9 +2,9 @@ import { createWriteStream } from "node:fs";
 import { mkdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { ApkError, openPackageFile, printable, verifyPackageData } from "@melange2/apk";
+import { ApkError, isApkError, openPackageFile, type PackageSource, printable, verifyPackageData } from "@melange2/apk";
 import { onceAmongProcesses } from "./claim.ts";
-import { type HttpClient, Transient } from "./http.ts";
+import type { HttpClient } from "./http.ts";
 import { below } from "./keys.ts";
 import type { Repository } from "./repository-line.ts";
 
@@ -57,19 +57,24 @@ export async function fetchPackages(
   };
   const found: FetchedPackage[] = [];
   const abort = new AbortController();
+  const signal = AbortSignal.any([options.signal, abort.signal]);
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let index = next++; index < packages.length && !abort.signal.aborted; index = next++) {
       const one = packages[index] as PackageToFetch;
-      found[index] = await fetchPackage(one, { ...options, onBytes: (bytes) => tell(index, bytes) });
+      found[index] = await fetchPackage(one, { ...options, signal, onBytes: (bytes) => tell(index, bytes) });
       tell(index, one.size);
     }
   };
-  try {
-    await Promise.all(Array.from({ length: atOnce }, worker));
-  } finally {
-    abort.abort();
-  }
+  // The first failure ends the others, and nothing is under way any more when it is told.
+  const workers = Array.from({ length: atOnce }, () =>
+    worker().catch((error: unknown) => {
+      abort.abort(error);
+      throw error;
+    }),
+  );
+  await Promise.allSettled(workers);
+  if (abort.signal.aborted) throw abort.signal.reason;
   return found;
 }
 
@@ -143,55 +148,58 @@ async function download(
   for (let fromTheBeginning = false; ; fromTheBeginning = true) {
     if (fromTheBeginning) await rm(part, { force: true });
     const resumed = (await sizeOf(part)) > 0;
-    await http.retrying(async (progressed) => {
-      const have = await sizeOf(part);
-      if (one.size > 0 && have === one.size) return;
-      const answer = await http.get(url, have > 0 ? { range: `bytes=${have}-` } : {});
-      if (answer.status === 416) {
-        answer.discard();
-        await rm(part, { force: true });
-        throw new Transient(
-          new ApkError("unavailable", `${what} cannot be fetched in parts`, { hint: "Try again." }),
-          0,
-        );
-      }
-      if (answer.status !== 200 && answer.status !== 206) {
-        answer.discard();
-        throw gone(what, answer.status);
-      }
-      const goesOn = answer.status === 206 && isFrom(answer.headers["content-range"], have);
-      let size = goesOn ? have : 0;
-      await pipeline(
-        answer.body,
-        async function* (body: AsyncIterable<Uint8Array>) {
-          for await (const chunk of body) {
-            size += chunk.length;
-            if (size > (one.size > 0 ? one.size : largestPackage))
-              throw other(what, "the file is larger than the index says");
-            progressed();
-            onBytes(size);
-            yield chunk;
-          }
-        },
-        createWriteStream(part, { flags: goesOn ? "a" : "w", mode: 0o600 }),
-        { signal },
-      );
-      if (one.size > 0 && size < one.size)
-        throw new Transient(
-          new ApkError("unavailable", `${what} came with ${size} of ${one.size} bytes`, { hint: "Try again later." }),
-        );
-    });
     try {
-      const file = await openPackageFile({ path: part, what, checksum: one.checksum });
-      await verifyPackageData(file, signal);
+      await http.retrying(async (progressed) => {
+        const have = await sizeOf(part);
+        if (one.size > 0 && have === one.size) return;
+        const answer = await http.get(url, have > 0 ? { range: `bytes=${have}-` } : {});
+        if (answer.status === 416) {
+          answer.discard();
+          throw other(what, "the file is smaller than it was");
+        }
+        if (answer.status !== 200 && answer.status !== 206) {
+          answer.discard();
+          throw gone(what, answer.status);
+        }
+        const goesOn = answer.status === 206 && isFrom(answer.headers["content-range"], have);
+        let size = goesOn ? have : 0;
+        await pipeline(
+          answer.body,
+          async function* (body: AsyncIterable<Uint8Array>) {
+            for await (const chunk of body) {
+              size += chunk.length;
+              if (size > (one.size > 0 ? one.size : largestPackage))
+                throw other(what, "the file is larger than the index says");
+              progressed();
+              onBytes(size);
+              yield chunk;
+            }
+          },
+          createWriteStream(part, { flags: goesOn ? "a" : "w", mode: 0o600 }),
+          { signal },
+        );
+        if (one.size > 0 && size < one.size)
+          throw other(what, `the file has ${size} bytes, and the index says ${one.size}`);
+      });
+      await verifyFile({ path: part, what, checksum: one.checksum }, signal);
       await rename(part, path);
       return;
     } catch (error) {
+      // What came whole so far is good for the next try, unless it was judged.
+      if (!(error instanceof ApkError) || error.code !== "package") throw error;
       await rm(part, { force: true });
       // What was left of an earlier try may be of another file.
       if (resumed && !fromTheBeginning) continue;
-      throw error instanceof ApkError && error.code === "package" ? other(what, error.message, error) : error;
+      throw error;
     }
+  }
+}
+
+async function verifyFile(source: PackageSource, signal: AbortSignal): Promise<void> {
+  try {
+    await verifyPackageData(await openPackageFile(source), signal);
+  } catch (error) {
+    throw isApkError(error) ? other(source.what, error.message, error) : error;
   }
 }
 

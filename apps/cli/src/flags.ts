@@ -1,11 +1,8 @@
 import { resolve } from "node:path";
+import type { BuildOptions, ExportAgain, ExportRequest, PackageOptions, Places } from "@melange2/build";
 import { MelangeError } from "@melange2/core";
 import { type GivenOption, optionVariable } from "@melange2/plugin-host";
-import type { EnvironmentAdditions } from "@melange2/recipe";
 import { Args, Flags, type Interfaces } from "@oclif/core";
-import type { ExportRequest } from "./build/export-request.ts";
-import type { PackageOptions } from "./build/packages-environment.ts";
-import type { Locations } from "./locations.ts";
 import { progressModes } from "./progress/progress.ts";
 
 /** Of a flag that may be given several times, one value each: the word behind a value is not one more. */
@@ -100,9 +97,9 @@ type PackageFlagValues = Interfaces.InferredFlags<typeof packageFlags>;
 
 export function packageRequest(
   flags: PackageFlagValues,
-  { packages }: Locations,
+  { packages }: Places,
   env: NodeJS.ProcessEnv,
-): { readonly additions: EnvironmentAdditions; readonly packages: PackageOptions } {
+): { readonly additions: NonNullable<BuildOptions["additions"]>; readonly packages: PackageOptions } {
   return {
     additions: {
       packages: flags["package-append"] ?? [],
@@ -218,10 +215,10 @@ export function refuseIdleExportFlags(given: readonly string[]): void {
 }
 
 /**
- * `json`: standard output is to hold one JSON document. Of MELANGE2_EXPORT_OPT counts, where there is no `--export-opt`, what no other flag
+ * Of MELANGE2_EXPORT_OPT counts, where there is no `--export-opt`, what no other flag
  * says. Throws code `usage`.
  */
-export function exportRequest(flags: ExportFlagValues, json: boolean, env: NodeJS.ProcessEnv): ExportRequest {
+export function exportRequest(flags: ExportFlagValues, env: NodeJS.ProcessEnv): ExportRequest {
   const named = ownFlags.flatMap((name): GivenOption[] => {
     const value = flags[`export-${name}`];
     return value === undefined ? [] : [{ name, value: String(value), source: `--export-${name}` }];
@@ -236,6 +233,28 @@ export function exportRequest(flags: ExportFlagValues, json: boolean, env: NodeJ
     options: [...named, ...others],
     allowSecrets: flags["export-allow-secrets"],
     strict: flags["export-preflight"] === "strict",
-    json,
+    optionName: optionFlag,
   };
+}
+
+/** The words that ask for the same export again. */
+export function debugExportWords(
+  build: string,
+  { type, capture, options, allowSecrets }: ExportAgain,
+): readonly string[] {
+  return [
+    "debug",
+    "export",
+    build,
+    `--export-type=${type}`,
+    ...(capture === "current-state" ? [] : [`--capture=${capture}`]),
+    ...options.flatMap(({ name, value }) => {
+      const flag = optionFlag(name);
+      // This flag takes no value, and switches on.
+      if (name === "insecure" && value === true) return [flag];
+      const own = name !== "insecure" && !flag.startsWith("--export-opt ");
+      return own ? [`${flag}=${value}`] : ["--export-opt", `${name}=${value}`];
+    }),
+    ...(allowSecrets ? ["--export-allow-secrets"] : []),
+  ];
 }

@@ -10,15 +10,14 @@ import type {
   Tell,
 } from "@melange2/core";
 import { beyondBudget, defaultBudget, type FailureStore } from "@melange2/records";
-import { bytes } from "../present/quantities.ts";
-import type { EngineRequest } from "./engine-request.ts";
+import type { EngineChoice } from "../engine/open-engine.ts";
+import { bytes } from "../quantities.ts";
 
 export interface KeepOptions {
   readonly failed: FailedStep["failed"];
   readonly record: FailureRecord;
   readonly plan: Plan;
-  readonly engine: string;
-  readonly engineOptions: EngineRequest["options"];
+  readonly engine: EngineChoice;
   readonly environment: Environment;
   readonly base: string;
   readonly logs: ReadonlyMap<string, Uint8Array>;
@@ -56,8 +55,8 @@ async function saveRecord(options: KeepOptions, states: Parameters<typeof refsOf
       record: options.record,
       plan: options.plan,
       states: {
-        engine: options.engine,
-        options: options.engineOptions,
+        engine: options.engine.name,
+        options: options.engine.options,
         ...states,
         environment: {
           platform: options.environment.platform,
@@ -77,7 +76,7 @@ async function saveRecord(options: KeepOptions, states: Parameters<typeof refsOf
  */
 export async function dropBeyondBudget(
   build: string,
-  options: Pick<KeepOptions, "engine" | "engineOptions" | "session" | "store" | "tell" | "signal">,
+  options: Pick<KeepOptions, "engine" | "session" | "store" | "tell" | "signal">,
 ): Promise<void> {
   const { session, store, signal, tell } = options;
   const known = await store.allStates();
@@ -85,7 +84,7 @@ export async function dropBeyondBudget(
   const { failures } = await store.list();
   const own = failures.filter(
     ({ states }) =>
-      states.engine === options.engine && isDeepStrictEqual(states.options ?? {}, { ...options.engineOptions }),
+      states.engine === options.engine.name && isDeepStrictEqual(states.options ?? {}, { ...options.engine.options }),
   );
   // Another build may have ended since, or the clock have been set back.
   own.sort((a, b) => Number(b.id === build) - Number(a.id === build));

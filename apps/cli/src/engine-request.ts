@@ -1,11 +1,6 @@
 import { resolve } from "node:path";
+import type { EngineChoice } from "@melange2/build";
 import { MelangeError } from "@melange2/core";
-
-/** The engine that was asked for, and what it is told, by flag name; kept with a failed build, so that its engine is found again. */
-export interface EngineRequest {
-  readonly name: string;
-  readonly options: Readonly<Record<string, string>>;
-}
 
 /** The flags of engines, each named for the engine that it is for. */
 export interface EngineFlagValues {
@@ -29,7 +24,7 @@ export function engineRequest(
   flags: EngineFlagValues,
   named: boolean,
   env: NodeJS.ProcessEnv,
-): EngineRequest & { readonly idle: readonly string[] } {
+): EngineChoice & { readonly idle: readonly string[] } {
   const given = {
     ...Object.fromEntries(texts.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]]))),
     ...Object.fromEntries(files.flatMap((name) => (flags[name] === undefined ? [] : [[name, resolve(flags[name])]]))),

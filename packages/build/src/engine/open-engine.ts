@@ -6,14 +6,17 @@ import {
   type SecretSource,
   type Tell,
 } from "@melange2/core";
-import { type Contributions, findContribution, loadEngine } from "@melange2/plugin-host";
-import type { Locations } from "../locations.ts";
-import type { EngineRequest } from "./engine-request.ts";
+import type { BuildHost } from "../host.ts";
+
+/** The engine that was asked for, and what it is told, by option; kept with a failed build, so that its engine is found again. */
+export interface EngineChoice {
+  readonly name: string;
+  readonly options: Readonly<Record<string, string>>;
+}
 
 export interface OpenEngineOptions {
-  readonly contributions: Contributions;
-  readonly engine: EngineRequest;
-  readonly locations: Locations;
+  readonly host: BuildHost;
+  readonly engine: EngineChoice;
   readonly secrets: SecretSource;
   readonly network: boolean;
   /** Whether the state that a failing step leaves is kept. Default: true. */
@@ -22,20 +25,15 @@ export interface OpenEngineOptions {
   readonly signal: AbortSignal;
 }
 
-export async function createEngine(
-  options: Pick<OpenEngineOptions, "contributions" | "engine" | "locations">,
-): Promise<Engine> {
-  const { name, options: told } = options.engine;
-  const factory = await loadEngine(findContribution(options.contributions, "engines", name));
-  return factory({ stateDirectory: options.locations.engine(name), env: process.env, options: told });
-}
-
-/** The engine after its own check: what the host lacks ends the command here, with code `engine`. */
-export async function checkedEngine(
-  options: Omit<OpenEngineOptions, "secrets" | "network" | "capture">,
-): Promise<Engine> {
-  const engine = await createEngine(options);
-  const { signal, tell } = options;
+/** The engine after its own check: what the machine lacks is refused here, with code `engine`. */
+export async function checkedEngine({
+  host,
+  engine: { name, options },
+  signal,
+  tell,
+}: Pick<OpenEngineOptions, "host" | "engine" | "tell" | "signal">): Promise<Engine> {
+  const factory = await host.parts.engine(name);
+  const engine = factory({ stateDirectory: host.places.engine(name), env: host.env, options });
   const findings = await engine.check({ signal });
   const errors = findings.filter((finding) => finding.severity === "error");
   if (errors.length > 0) throw cannotRun(engine.name, errors);

@@ -1,12 +1,19 @@
+import {
+  type BuildHost,
+  failureStore,
+  type KeptBuild,
+  openKeptBuild,
+  type Places,
+  type StoredFailure,
+} from "@melange2/build";
 import type { Exit, Tell } from "@melange2/core";
 import type { Contributions } from "@melange2/plugin-host";
-import { failureStore, type StoredFailure } from "@melange2/records";
-import { MelangeCommand } from "../command.ts";
-import { discover } from "../discovery.ts";
-import { interruptSignal } from "../interrupt.ts";
-import { type Locations, locations } from "../locations.ts";
-import { openProgress, type Progress } from "../progress/progress.ts";
-import { type KeptBuild, openKeptBuild } from "./kept-build.ts";
+import { MelangeCommand } from "./command.ts";
+import { discover } from "./discovery.ts";
+import { buildHost } from "./host.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { locations } from "./locations.ts";
+import { openProgress, type Progress } from "./progress/progress.ts";
 
 /** What the commands on kept builds share. */
 export abstract class DebugCommand extends MelangeCommand {
@@ -20,12 +27,17 @@ export abstract class DebugCommand extends MelangeCommand {
     return this.interrupt.signal;
   }
 
-  protected get locations(): Locations {
+  protected get locations(): Places {
     return locations(process.env);
   }
 
   protected get contributions(): Contributions {
     return discover(this.config);
+  }
+
+  protected get host(): BuildHost {
+    const { contributions, signal } = this;
+    return buildHost({ contributions, toolVersion: this.config.version, json: this.asJson, signal });
   }
 
   protected async stored(build: string | undefined): Promise<StoredFailure> {
@@ -36,8 +48,8 @@ export abstract class DebugCommand extends MelangeCommand {
 
   protected async openKept(build: string | undefined, how: { rerun?: boolean } = {}): Promise<KeptBuild> {
     await this.startProgress();
-    const { contributions, locations: where, tell, signal } = this;
-    return openKeptBuild({ ...how, contributions, locations: where, stored: await this.stored(build), tell, signal });
+    const { host, tell, signal } = this;
+    return openKeptBuild({ ...how, host, stored: await this.stored(build), tell, signal });
   }
 
   /** Shows events from now on. Starting it again changes nothing. */

@@ -3,10 +3,10 @@ import { basename, dirname, join, posix, resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { MelangeError, type Snapshot, type Tell } from "@melange2/core";
 import { readTar, textOf } from "@melange2/oci";
-import { writeHostTree } from "../build/host-tree.ts";
-import { moveAll } from "../build/move-tree.ts";
-import { scratchFolder } from "../build/scratch-folder.ts";
-import { writeChunk } from "../build/write-chunk.ts";
+import { writeChunk } from "../export/write-chunk.ts";
+import { writeHostTree } from "../output/host-tree.ts";
+import { moveAll } from "../output/move-tree.ts";
+import { scratchFolder } from "../output/scratch-folder.ts";
 import type { KeptBuild } from "./kept-build.ts";
 
 /** Where a path of the user's points to inside the state. */

@@ -14,14 +14,14 @@ import {
   type Unit,
 } from "@melange2/core";
 import type { FailureStore, KeptEnvironment, KeptStates, StoredFailure } from "@melange2/records";
-import { baseEnvironment } from "../build/base-environment.ts";
-import { isRef, refsOf } from "../build/keep-failure.ts";
-import type { Locations } from "../locations.ts";
+import { baseEnvironment } from "../environment/base-environment.ts";
+import type { BuildHost } from "../host.ts";
+import { isRef, refsOf } from "../run/keep-failure.ts";
 
 export interface KeptStatesOptions extends Omit<RestoreOptions, "lost" | "load"> {
   readonly stored: StoredFailure;
   readonly store: FailureStore;
-  readonly locations: Locations;
+  readonly host: BuildHost;
   readonly unit: Unit;
   /** Index in the unit. */
   readonly step: number;
@@ -81,17 +81,21 @@ async function restore(options: KeptStatesOptions, lost: LostFailure): Promise<R
 }
 
 function loadAgain(options: KeptStatesOptions): Promise<Snapshot> {
-  const { stored, session, locations, signal } = options;
+  const { stored, session, host, signal } = options;
   return runTask(options, { id: "load", label: "load environment" }, async () =>
-    session.load(await composedAgain(stored.states.environment, locations, signal), { signal }),
+    session.load(await composedAgain(stored.states.environment, host, signal), { signal }),
   );
 }
 
 /** The base from where it was, what composing added from the folder of bases. Both have to be what they were. */
-async function composedAgain(kept: KeptEnvironment, { bases }: Locations, signal: AbortSignal): Promise<Environment> {
+async function composedAgain(
+  kept: KeptEnvironment,
+  { places: { bases }, env }: BuildHost,
+  signal: AbortSignal,
+): Promise<Environment> {
   const { composedLayers } = await import("@melange2/environment");
   const { platform, config, diffIds } = kept;
-  const how = { platform, basesDirectory: bases, env: process.env, signal, onProgress: () => {} };
+  const how = { platform, basesDirectory: bases, env, signal, onProgress: () => {} };
   const base = await (kept.base === "" ? nothing(platform) : baseEnvironment(kept.base, how)).catch(
     (error: unknown) => {
       if (!isMelangeError(error) || error.code === "interrupted") throw error;

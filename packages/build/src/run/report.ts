@@ -1,6 +1,7 @@
 import type { CaptureRecord, Exit, Location, Receipt, StepRecord } from "@melange2/core";
+import type { ExportAgain } from "../export/ready-export.ts";
 
-/** What a build command returns; `--json` prints it as it is. */
+/** How a build ended. */
 export interface BuildReport {
   readonly status: "built" | "failed" | "interrupted";
   readonly build: string;
@@ -37,6 +38,6 @@ export type ExportReport =
       readonly exporter: string;
       readonly message: string;
       readonly hint: string;
-      /** The command that tries again; missing where the state could not be kept. */
-      readonly again?: readonly string[];
+      /** What asks for the same again; missing where the state could not be kept. */
+      readonly again?: ExportAgain;
     };

@@ -19,11 +19,11 @@ import {
   type UnitRecord,
 } from "@melange2/core";
 import type { FailureStore } from "@melange2/records";
-import type { EngineRequest } from "./engine-request.ts";
-import type { ReadyExport } from "./export-request.ts";
+import type { EngineChoice } from "../engine/open-engine.ts";
+import type { EnvironmentPackage } from "../environment/packages-environment.ts";
+import { exportAgain, type ReadyExport } from "../export/ready-export.ts";
+import { takeOutput } from "../output/output.ts";
 import { dropBeyondBudget, keepFailure, tellNotNoted } from "./keep-failure.ts";
-import { takeOutput } from "./output.ts";
-import type { EnvironmentPackage } from "./packages-environment.ts";
 import type { BuildReport, ExportReport } from "./report.ts";
 
 export interface RunBuildOptions {
@@ -34,8 +34,7 @@ export interface RunBuildOptions {
   /** By environment, the packages that were installed in it. */
   readonly packages: Readonly<Record<string, readonly EnvironmentPackage[]>>;
   readonly base: string;
-  readonly engine: string;
-  readonly engineOptions: EngineRequest["options"];
+  readonly engine: EngineChoice;
   readonly session: EngineSession;
   readonly store: FailureStore;
   readonly secrets: SecretSource;
@@ -59,7 +58,7 @@ export async function runBuild(options: RunBuildOptions): Promise<BuildReport> {
     time: started.toISOString(),
     source: { kind: plan.source.kind, file: plan.source.file },
     subject: plan.subject,
-    engine: options.engine,
+    engine: options.engine.name,
     steps: plan.units.flatMap((unit) =>
       unit.steps.map(({ id, path, label, package: name, location }) => ({ id, path, label, package: name, location })),
     ),
@@ -160,7 +159,7 @@ function failureRecord(
     version: recordVersion,
     build: { id, started: started.toISOString(), ended: new Date().toISOString() },
     tool: { name: "melange2", version: options.toolVersion },
-    engine: options.engine,
+    engine: options.engine.name,
     source: { kind, file, sha256: createHash("sha256").update(text).digest("hex") },
     subject: plan.subject,
     environments: Object.fromEntries(
@@ -213,7 +212,7 @@ async function exportIt(
   kept: boolean,
 ): Promise<ExportReport> {
   const { plan } = options;
-  const again = kept ? { again: ["melange2", "debug", "export", record.build.id, ...ready.flags] } : {};
+  const again = kept ? { again: exportAgain(ready) } : {};
   try {
     const { session, secrets, tell, signal } = options;
     const running = { secrets, tell, signal, now: () => new Date() };
@@ -223,7 +222,9 @@ async function exportIt(
     const { source, workspace } = plan;
     const { receipt } = await exportFailure({
       ...running,
-      ...ready,
+      exporter: ready.exporter.name,
+      prepared: ready.prepared,
+      allowSecrets: ready.request.allowSecrets,
       captured,
       states: session,
       source,
@@ -233,17 +234,17 @@ async function exportIt(
     await options.store
       .addExport(record.build.id, {
         at: new Date().toISOString(),
-        exporter: ready.exporter,
+        exporter: ready.exporter.name,
         location: receipt.location,
         imageId: receipt.imageId,
         capture,
       })
       .catch(kept ? tellNotNoted(record.build.id, tell) : () => {});
-    return { ok: true, exporter: ready.exporter, receipt, capture };
+    return { ok: true, exporter: ready.exporter.name, receipt, capture };
   } catch (error) {
     const known = isMelangeError(error) ? error : asExportError(error);
     const paths = known.problems.map((problem) => `\n  ${problem.message}`).join("");
-    return { ok: false, exporter: ready.exporter, message: known.message + paths, hint: known.hint, ...again };
+    return { ok: false, exporter: ready.exporter.name, message: known.message + paths, hint: known.hint, ...again };
   }
 }
 

@@ -21,7 +21,7 @@ export interface ScratchProcess {
 export async function runInScratch(
   kept: KeptBuild,
   at: { readonly snapshot: Snapshot; readonly spec: ImageSpec },
-  process: ScratchProcess,
+  program: ScratchProcess,
 ): Promise<Exit> {
   const { step, session } = kept;
   if (!session.enter) {
@@ -30,15 +30,15 @@ export async function runInScratch(
     });
   }
   const options: EnterOptions = {
-    signal: process.signal,
-    argv: process.argv,
-    env: { ...step.env, ...process.env },
-    workdir: process.workdir,
+    signal: program.signal,
+    argv: program.argv,
+    env: { ...step.env, ...program.env },
+    workdir: program.workdir,
     user: step.user,
     mounts: cacheMountsOf(step),
     files: at.spec.files,
     secretEnv: step.secretEnv.filter((name) => kept.secrets.names.includes(name)),
-    tty: { interactive: process.interactive },
+    tty: { interactive: program.interactive },
   };
   return session.enter(at.snapshot, options);
 }

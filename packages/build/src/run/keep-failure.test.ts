@@ -45,7 +45,7 @@ it("never drops the build that has just failed, whenever it began and whatever e
     const ended = number === 0 ? "2026-01-01T12:00:01.000Z" : `2026-01-01T13:00:${10 + number}.000Z`;
     await store.save(failure(number, ended), new Map());
   }
-  const engine = { engine: "scripted", engineOptions: {} };
+  const engine = { engine: { name: "scripted", options: {} } };
   await dropBeyondBudget(idOf(0), { ...engine, session, store, tell: () => {}, signal });
   const { failures } = await store.list();
   expect(failures.map(({ id }) => id).sort()).toEqual(numbers.filter((number) => number !== 1).map(idOf));
@@ -69,8 +69,7 @@ it("leaves no state pinned where the record cannot be written", async () => {
   const keeping = keepFailure({
     failed: { id: "b", start, completed: [], failed: unit, step: 0, before: start, atFailure: result.atFailure },
     ...failure(0, "2026-01-01T12:00:01.000Z"),
-    engine: "scripted",
-    engineOptions: {},
+    engine: { name: "scripted", options: {} },
     environment,
     base: "/base.tar",
     logs: new Map(),

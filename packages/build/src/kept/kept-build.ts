@@ -1,6 +1,5 @@
 import {
   type CaptureRecord,
-  type CaptureStrategy,
   captureFailure,
   debugImageSpec,
   type EngineSession,
@@ -15,19 +14,17 @@ import {
   type Tell,
   type Unit,
 } from "@melange2/core";
-import { type Contributions, findContribution, loadCapture } from "@melange2/plugin-host";
 import { failureStore, type StoredFailure } from "@melange2/records";
-import type { ReadyExport } from "../build/export-request.ts";
-import { tellNotNoted } from "../build/keep-failure.ts";
-import { openEngine } from "../build/open-engine.ts";
-import type { ExportReport } from "../build/report.ts";
-import { secretsFromEnv } from "../build/secrets.ts";
-import type { Locations } from "../locations.ts";
+import { openEngine } from "../engine/open-engine.ts";
+import type { ReadyExport } from "../export/ready-export.ts";
+import type { BuildHost } from "../host.ts";
+import { tellNotNoted } from "../run/keep-failure.ts";
+import type { ExportReport } from "../run/report.ts";
+import { secretsFromEnv } from "../variables/secrets.ts";
 import { openStates } from "./kept-states.ts";
 
 export interface OpenKeptOptions {
-  readonly contributions: Contributions;
-  readonly locations: Locations;
+  readonly host: BuildHost;
   readonly stored: StoredFailure;
   /** Whether steps may run again for states that are gone. */
   readonly rerun?: boolean;
@@ -50,13 +47,13 @@ export interface KeptBuild extends AsyncDisposable {
 
 /** Rejects with `state-gone` where its engine has lost the states. */
 export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild> {
-  const { contributions, stored, tell, signal } = options;
-  const store = failureStore(options.locations.builds);
+  const { host, stored, tell, signal } = options;
+  const store = failureStore(host.places.builds);
   const { unit, index } = failedUnit(stored);
   const step = unit.steps[index];
   if (!step) throw new TypeError("the stored plan lacks the failed step");
   const secretNames = [...new Set(stored.plan.units.flatMap((one) => one.steps.flatMap((s) => s.secretEnv)))];
-  const secrets = secretsFromEnv(secretNames, process.env);
+  const secrets = secretsFromEnv(secretNames, host.env);
   const session = await openEngine({
     ...options,
     engine: { name: stored.states.engine, options: stored.states.options ?? {} },
@@ -64,7 +61,7 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     network: stored.record.network,
   });
   const running = { session, secrets, tell, signal, now: () => new Date() };
-  const states = { ...running, stored, store, locations: options.locations, unit, step: index };
+  const states = { ...running, stored, store, host, unit, step: index };
   const { failed, reexecuted } = await openStates(states, options.rerun ?? false).catch(async (error) => {
     await session[Symbol.asyncDispose]();
     throw error;
@@ -80,7 +77,15 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
   const common = { ...parts, ...running, failed, restored: reexecuted };
   const captureAndExport = async (ready: ReadyExport) => {
     const captured = await captureFailure({ ...common, strategy: ready.strategy });
-    const { receipt } = await exportFailure({ ...parts, ...running, ...ready, captured, states: session });
+    const { receipt } = await exportFailure({
+      ...parts,
+      ...running,
+      exporter: ready.exporter.name,
+      prepared: ready.prepared,
+      allowSecrets: ready.request.allowSecrets,
+      captured,
+      states: session,
+    });
     return { receipt, capture: captured.capture };
   };
   return {
@@ -89,7 +94,7 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
     session,
     secrets,
     async capture(name) {
-      const strategy: CaptureStrategy = await loadCapture(findContribution(contributions, "captures", name));
+      const strategy = await host.parts.capture(name);
       const captured = await captureFailure({ ...common, strategy });
       return {
         snapshot: captured.snapshot,
@@ -98,19 +103,19 @@ export async function openKeptBuild(options: OpenKeptOptions): Promise<KeptBuild
       };
     },
     async export(ready) {
-      if (!ready.allowSecrets) refuseUnsearchable(secretNames.filter((name) => !secrets.names.includes(name)));
+      if (!ready.request.allowSecrets) refuseUnsearchable(secretNames.filter((name) => !secrets.names.includes(name)));
       const { capture, receipt } = await captureAndExport(ready).catch((error: unknown) => {
         throw isMelangeError(error) || signal.aborted ? error : exportBroke(error);
       });
       const exported = {
         at: new Date().toISOString(),
-        exporter: ready.exporter,
+        exporter: ready.exporter.name,
         location: receipt.location,
         imageId: receipt.imageId,
         capture,
       };
       await store.addExport(stored.id, exported).catch(tellNotNoted(stored.id, tell));
-      return { ok: true, exporter: ready.exporter, receipt, capture };
+      return { ok: true, exporter: ready.exporter.name, receipt, capture };
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };

@@ -57,6 +57,24 @@ it.concurrent.for(identities)("debug cp gives folders without their owner's righ
   expect(stdout.toString().split("\n")).toEqual(["555", "x", ".", "..", "copy", "r.yaml", "src", "state", ""]);
 });
 
+describe("debug cp of a folder with a FIFO and a device", () => {
+  const script = `mkdir -p d/e; echo x >d/e/f; cd d
+    for n in 1 2 3 4 5 6 7; do mkfifo e/pipe$n; done; ln e/pipe1 same; mknod null c 1 3; mkfifo ../pipe; exit 7`;
+
+  it.concurrent("leaves them out, and names some of them", async () => {
+    await using here = await place();
+    expect((await build(here, script)).code).toBe(1);
+    const { code, stderr } = await here.run(["debug", "cp", "d", "copy"]);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/left out of the copy: 8 FIFOs: d\/\S+, .* and 3 more; 1 character device: d\/null\n/);
+    expect(await readdir(join(here.directory, "copy"), { recursive: true })).toEqual(["e", "e/f"]);
+
+    const alone = await here.run(["debug", "cp", "pipe", "copy2"]);
+    expect(alone.code, alone.stderr).toBe(2);
+    expect(alone.stderr).toContain("pipe is a FIFO");
+  });
+});
+
 describe("a socket", () => {
   const syslog = "syslogd -n & until [ -S /dev/log ]; do sleep 0.1; done";
   it.concurrent("in a package is left out, and named", async () => {

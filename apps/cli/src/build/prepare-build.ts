@@ -131,7 +131,8 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     environments[key] = composed.environment;
     tellMissing(composed.missingPackages, tell);
     // The same for each environment.
-    if (key === plan.environments[0]) tellLeftOut(composed.leftOut, tell);
+    if (key === plan.environments[0])
+      tellLeftOut(composed.leftOut, { what: "not copied from the source folder", hint: regularFilesOnly, tell });
   }
   return { plan, environments, base: keptBase(options.base), engine, ready };
 }
@@ -193,6 +194,9 @@ function epochOf(text: string | undefined): number {
     hint: "Give whole seconds since 1970, or unset it.",
   });
 }
+
+const regularFilesOnly =
+  "Steps get regular files only, as with melange: make a link in a step, or put a file in its place.";
 
 function tellMissing(missing: MissingPackages, tell: Tell): void {
   if (missing.atoms.length === 0) return;

@@ -4,12 +4,13 @@ import type { EnterOptions, Exit, ImageFile } from "@melange2/core";
 import { writeTar } from "@melange2/oci";
 import { bootText, inputOf, nestedCommand, secretsText } from "./boot-script.ts";
 import { exitOf, outOfMemoryKills, wasInterrupted } from "./exit.ts";
+import { foregroundText, resumingText } from "./foreground-text.ts";
 import type { Host } from "./host.ts";
 import { hostMount } from "./host-mount.ts";
 import { imageFileEntries } from "./image-file-entries.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import { besideDraft, type NewRoot, newRoot } from "./new-root.ts";
-import { keysHeeded, launchSandbox, type Terminal, usersErrors } from "./sandbox.ts";
+import { launchSandbox, type Terminal, usersErrors } from "./sandbox.ts";
 import { secretValues } from "./secret-values.ts";
 import { shellQuote, shellWords } from "./shell-quote.ts";
 import { staticShell } from "./static-shell.ts";
@@ -74,7 +75,6 @@ function scriptText({ host, directory }: WorkSpace, root: NewRoot, options: Ente
       capabilities: { add: [], drop: [] },
       nestedIn: besideDraft(root.draft, "user"),
       apart: false,
-      before: terminal === "own" ? keysHeeded(host) : [],
       shell,
     });
   const usual = words(["/bin/sh"], options.argv);
@@ -85,14 +85,16 @@ function scriptText({ host, directory }: WorkSpace, root: NewRoot, options: Ente
     console: terminal === "own",
     nested: usual[0] === nestedCommand ? [usual[1] ?? ""] : [],
   });
+  const [before, after] =
+    terminal === "own" ? [foregroundText, resumingText(besideDraft(root.draft, "jobs"))] : ["", ""];
   return `${withSecrets ? secretsText(host) : ""}${boot}${usersErrors}
 code=0
-if ${shellQuote(host.tool("chroot"))} . /bin/sh -c : 2>/dev/null; then
+${before}if ${shellQuote(host.tool("chroot"))} . /bin/sh -c : 2>/dev/null; then
 ${shellWords(usual)} 3>&-${input.redirection} || code=$?${input.body}
 else
 ${withoutShell(host, root, (shell) => `${shellWords(words(shell, instead(options.argv, shell)))} 3>&-${input.redirection} || code=$?${input.body}`)}
 fi
-echo "end 0 $code" >&3
+${after}echo "end 0 $code" >&3
 `;
 }
 

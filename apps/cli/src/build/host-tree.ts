@@ -142,7 +142,7 @@ const specialKinds = { character: "character device", block: "block device", fif
 /** `path`: as text. */
 function refused(path: string, why: string): MelangeError {
   return new MelangeError("recipe", `${path} ${why}`, {
-    hint: "Leave it out of the package, or look at it with melange2 debug shell.",
+    hint: "The host gets regular files, folders and links only: leave it out.",
   });
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EnterOptions, Exit, ImageFile } from "@melange2/core";
 import { writeTar } from "@melange2/oci";
@@ -27,8 +27,9 @@ done
 shift
 exec "$@"`;
 
-/** Where a shell of the host's is seen that was brought along. */
-const broughtShell = "/dev/.melange2-busybox";
+/** Where a shell of the host's is seen that was brought along: a folder of /dev. Its file has the name by which busybox knows itself. */
+const broughtFolder = ".melange2";
+const broughtShell = `/dev/${broughtFolder}/busybox`;
 
 /** A process on a scratch copy of a state, on the streams that Node has. Nothing of it stays. */
 export async function enterState(space: WorkSpace, at: LocalSnapshot, options: EnterOptions): Promise<Exit> {
@@ -104,7 +105,8 @@ function withoutShell(host: Host, root: NewRoot, command: (shell: readonly strin
   if (brought === undefined)
     return `echo "melange2: this state has no /bin/sh that runs, and this machine has no static busybox to bring along; files can be read with melange2 debug cat and cp" >&2
 code=127`;
-  writeFileSync(join(root.plan.devices, ".melange2-busybox"), "");
+  mkdirSync(join(root.plan.devices, broughtFolder));
+  writeFileSync(join(root.plan.devices, broughtFolder, "busybox"), "");
   return `echo "melange2: this state has no /bin/sh that runs; this is the busybox of the machine" >&2
 ${shellQuote(host.tool("mount"))} -n -o bind,ro,nosuid -- ${shellQuote(brought)} .${broughtShell}
 ${command([broughtShell, "sh"])}`;

@@ -1,7 +1,11 @@
+import { resolve } from "node:path";
 import { MelangeError } from "@melange2/core";
 import { type GivenOption, optionVariable } from "@melange2/plugin-host";
-import { Args, Flags } from "@oclif/core";
+import type { EnvironmentAdditions } from "@melange2/recipe";
+import { Args, Flags, type Interfaces } from "@oclif/core";
 import type { ExportRequest } from "./build/export-request.ts";
+import type { PackageOptions } from "./build/packages-environment.ts";
+import type { Locations } from "./locations.ts";
 import { progressModes } from "./progress/progress.ts";
 
 /** Of a flag that may be given several times, one value each: the word behind a value is not one more. */
@@ -55,6 +59,65 @@ export const engineFlags = {
     ...engineGroup,
   }),
 };
+
+const packagesGroup = { helpGroup: "PACKAGES" } as const;
+
+/** The flags that say where the packages of an environment are from; melange's own names. */
+export const packageFlags = {
+  "repository-append": Flags.string({
+    char: "r",
+    description:
+      "Package repository, beside the recipe's: an address of http or https, or a folder; @TAG ADDRESS tags it",
+    ...repeatable,
+    ...packagesGroup,
+  }),
+  "keyring-append": Flags.string({
+    char: "k",
+    description: "Public key that repositories are signed with, beside the recipe's: a file or an address",
+    ...repeatable,
+    ...packagesGroup,
+  }),
+  "package-append": Flags.string({
+    description: "Package in the environment, beside the recipe's",
+    ...repeatable,
+    ...packagesGroup,
+  }),
+  "ignore-signatures": Flags.boolean({
+    description: "Take package indexes that no known key has signed",
+    ...packagesGroup,
+  }),
+  "apk-cache-dir": Flags.string({
+    description: "Where package indexes and packages are kept; default: in melange2's state folder",
+    ...packagesGroup,
+  }),
+  offline: Flags.boolean({
+    description: "Take indexes and packages from the cache, and fetch nothing over the network",
+    ...packagesGroup,
+  }),
+};
+
+type PackageFlagValues = Interfaces.InferredFlags<typeof packageFlags>;
+
+export function packageRequest(
+  flags: PackageFlagValues,
+  { packages }: Locations,
+  env: NodeJS.ProcessEnv,
+): { readonly additions: EnvironmentAdditions; readonly packages: PackageOptions } {
+  return {
+    additions: {
+      packages: flags["package-append"] ?? [],
+      repositories: flags["repository-append"] ?? [],
+      keyring: flags["keyring-append"] ?? [],
+    },
+    packages: {
+      cacheDirectory: flags["apk-cache-dir"] === undefined ? packages : resolve(flags["apk-cache-dir"]),
+      ignoreSignatures: flags["ignore-signatures"],
+      offline: flags.offline,
+      directory: process.cwd(),
+      env,
+    },
+  };
+}
 
 const exportGroup = { helpGroup: "EXPORT" } as const;
 

@@ -7,6 +7,8 @@ export interface Locations {
   readonly state: string;
   readonly builds: string;
   readonly bases: string;
+  /** Indexes and packages of apk repositories. */
+  readonly packages: string;
   engine(name: string): string;
 }
 
@@ -19,6 +21,7 @@ export function locations(env: NodeJS.ProcessEnv): Locations {
     state,
     builds: join(state, "builds"),
     bases: join(state, "bases"),
+    packages: join(state, "packages"),
     engine: (name) => join(state, `engine-${name}`),
   };
 }

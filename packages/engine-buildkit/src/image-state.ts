@@ -21,7 +21,7 @@ export interface ImageState {
 export function imageState(at: BuildkitSnapshot, spec: ImageSpec, repairs: LayerRepairs, nonce: string): ImageState {
   const units =
     at.base.layers.length + at.units < dockerLimit
-      ? { state: at.state, history: [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)] }
+      ? { state: inLayers(at), history: [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)] }
       : squashed(at);
   const state = repaired(units.state, at.state, repairs);
   const history = [...units.history, ...repairHistory(repairs)];
@@ -53,9 +53,16 @@ function wordsOf(at: BuildkitSnapshot, spec: ImageSpec): readonly string[] {
   return Array.from({ length: at.units }, (_, index) => `step ${index + 1}`);
 }
 
+/** The base's own layers, and one for each unit. */
+function inLayers({ base, state, units }: BuildkitSnapshot): State {
+  if (base.image === undefined) return state;
+  // Of states that stand on each other, the difference is the layers between them.
+  return units === 0 ? base.image : merge([base.image, diff(base.state, state)]);
+}
+
 /** The base's layers, and all that the units changed as one. */
 function squashed({ base, state: at, units }: BuildkitSnapshot): ImageState {
   // Of states that do not stand on each other the difference is computed, deletions included.
-  const state = merge([base.state, diff(base.state, flattened(at))]);
+  const state = merge([base.image ?? base.state, diff(base.state, flattened(at))]);
   return { state, history: [...baseHistory(base.layers.length), `steps 1 to ${units}`] };
 }

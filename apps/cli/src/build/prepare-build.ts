@@ -14,14 +14,21 @@ import {
   type TaskTeller,
   type Tell,
 } from "@melange2/core";
-import { composedLayers, composeEnvironment, type MissingPackages, type OnProgress } from "@melange2/environment";
-import { readRecipe } from "@melange2/recipe";
+import {
+  apkDatabase,
+  composedLayers,
+  composeEnvironment,
+  type MissingPackages,
+  type OnProgress,
+} from "@melange2/environment";
+import { type EnvironmentAdditions, type EnvironmentRequest, readRecipe } from "@melange2/recipe";
 import type { KeptEnvironment } from "@melange2/records";
 import { baseEnvironment } from "./base-environment.ts";
 import type { ReadyExport } from "./export-request.ts";
 import { refuseTooLarge } from "./kernel-limits.ts";
 import { tellLeftOut } from "./left-out.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
+import { type EnvironmentPackage, type PackageOptions, packagesEnvironment } from "./packages-environment.ts";
 import { refuseSpelledOut, type StepVariables } from "./secrets.ts";
 import { refuseUnwritable } from "./writable-folder.ts";
 
@@ -36,6 +43,9 @@ export interface PrepareOptions {
   readonly stepTimeout: number | undefined;
   readonly debug: boolean;
   readonly variables: StepVariables;
+  /** What environments have beside what the recipe asks for. */
+  readonly additions: EnvironmentAdditions;
+  readonly packages: PackageOptions;
   readonly basesDirectory: string;
   /** In that directory, what kept builds stand on. */
   readonly keptLayers: KeptEnvironment["diffIds"];
@@ -58,6 +68,8 @@ export interface PreparedBuild extends ReadyBuild {
   readonly base: string;
   readonly plan: Plan;
   readonly environments: Readonly<Record<string, Environment>>;
+  /** By environment, the packages that were installed in it. */
+  readonly packages: Readonly<Record<string, readonly EnvironmentPackage[]>>;
 }
 
 const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> = { x64: "x86_64", arm64: "aarch64" };
@@ -75,6 +87,7 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     secretEnv: variables.secrets.names,
     caches: options.caches,
     debug: options.debug,
+    additions: options.additions,
     sourceDateEpoch: epochOf(process.env.SOURCE_DATE_EPOCH),
     ...(options.stepTimeout === undefined ? {} : { stepTimeout: options.stepTimeout }),
     ...(options.cacheDirectory === undefined ? {} : { cacheDirectory: await existing(options.cacheDirectory) }),
@@ -94,15 +107,16 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   const { engine, ready } = await options.beforeEnvironment(plan.subject);
   const sourceDateEpoch = epochOf(process.env.SOURCE_DATE_EPOCH);
   const cacheDirectory = options.basesDirectory;
-  const base = await task(teller, "open base", "open base", (onProgress) =>
-    baseEnvironment(options.base, {
-      platform: platformOf(arch),
-      basesDirectory: cacheDirectory,
-      env: process.env,
-      signal,
-      onProgress,
-    }),
-  );
+  const platform = platformOf(arch);
+  for (const key of plan.environments) refuseNothing(options.base, requestOf(compiled.environments, key));
+  const given = options.base;
+  const base =
+    given === undefined
+      ? undefined
+      : await task(teller, "open base", "open base", (onProgress) =>
+          baseEnvironment(given, { platform, basesDirectory: cacheDirectory, env: process.env, signal, onProgress }),
+        );
+  const installed = base && (await apkDatabase(base, { cacheDirectory, signal }));
   const leaveOut = await ownFiles({
     ...options.own,
     architectures: [...new Set([arch, ...Object.keys(ociArchitectures)])],
@@ -111,11 +125,13 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   // Looking layers up marks them as recently used, so that the budget of bases spares them.
   await composedLayers(options.keptLayers, { cacheDirectory });
   const environments: Record<string, Environment> = {};
+  const packages: Record<string, readonly EnvironmentPackage[]> = {};
   for (const key of plan.environments) {
     const request = requestOf(compiled.environments, key);
+    const start = await startOf(key, request);
     const composed = await task(teller, `compose ${key}`, "compose environment", (onProgress) =>
       composeEnvironment({
-        base,
+        base: start,
         request,
         workspace: {
           path: plan.workspace,
@@ -134,7 +150,36 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
     if (key === plan.environments[0])
       tellLeftOut(composed.leftOut, { what: "not copied from the source folder", hint: regularFilesOnly, tell });
   }
-  return { plan, environments, base: keptBase(options.base), engine, ready };
+  return { plan, environments, packages, base: keptBase(options.base), engine, ready };
+
+  /** The base, with the packages that the recipe asks for and the base lacks, where its own database says what it has. */
+  async function startOf(name: string, request: EnvironmentRequest): Promise<Environment> {
+    const lacksNothing = installed === undefined || installed.missing(request.packages).length === 0;
+    if (base !== undefined && (lacksNothing || request.repositories.length === 0)) return base;
+    const made = await packagesEnvironment({
+      ...teller,
+      name,
+      request,
+      base,
+      installed: installed?.text,
+      platform,
+      arch,
+      packages: options.packages,
+      layersDirectory: cacheDirectory,
+      sourceDateEpoch,
+      signal,
+    });
+    packages[name] = made.packages;
+    return made.environment;
+  }
+}
+
+/** Where neither a base nor repositories are named, there is nothing to build in. */
+function refuseNothing(base: string | undefined, { repositories }: EnvironmentRequest): void {
+  if (base !== undefined || repositories.length > 0) return;
+  throw new MelangeError("usage", "no base to build in: --base is missing, and no package repositories are named", {
+    hint: "Give a root filesystem by --base PATH, or repositories: environment.contents.repositories and .keyring in the recipe, or --repository-append ADDRESS --keyring-append KEY.",
+  });
 }
 
 function refuseHidden({ caches, cacheDirectory }: PrepareOptions): void {

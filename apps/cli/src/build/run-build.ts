@@ -23,6 +23,7 @@ import type { EngineRequest } from "./engine-request.ts";
 import type { ReadyExport } from "./export-request.ts";
 import { dropBeyondBudget, keepFailure, tellNotNoted } from "./keep-failure.ts";
 import { takeOutput } from "./output.ts";
+import type { EnvironmentPackage } from "./packages-environment.ts";
 import type { BuildReport, ExportReport } from "./report.ts";
 
 export interface RunBuildOptions {
@@ -30,6 +31,8 @@ export interface RunBuildOptions {
   readonly id: string;
   readonly plan: Plan;
   readonly environments: Readonly<Record<string, Environment>>;
+  /** By environment, the packages that were installed in it. */
+  readonly packages: Readonly<Record<string, readonly EnvironmentPackage[]>>;
   readonly base: string;
   readonly engine: string;
   readonly engineOptions: EngineRequest["options"];
@@ -163,7 +166,10 @@ function failureRecord(
     environments: Object.fromEntries(
       Object.entries(options.environments).map(([name, { layers }]) => [
         name,
-        { layers: layers.map(({ diffId }) => diffId) },
+        {
+          layers: layers.map(({ diffId }) => diffId),
+          ...(options.packages[name] === undefined ? {} : { packages: options.packages[name] }),
+        },
       ]),
     ),
     units,

@@ -19,6 +19,8 @@ import {
   engineFlags,
   exportFlags,
   exportRequest,
+  packageFlags,
+  packageRequest,
   progressFlag,
   refuseIdleExportFlags,
   repeatable,
@@ -55,6 +57,7 @@ export default class Build extends MelangeCommand {
         "Files copied into the workspace, but for what .melangeignore there names and the base and what melange2 itself wrote (state, cache, output, archives); default: the folder beside the recipe that is named like the package, else the recipe's folder",
     }),
     "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
+    ...packageFlags,
     "cache-dir": Flags.string({ description: "Folder that steps see as /var/cache/melange; never part of an image" }),
     "cache-mount": Flags.string({
       description: "NAME:PATH, a folder that the engine keeps from build to build and steps see at PATH; in no image",
@@ -188,6 +191,7 @@ export default class Build extends MelangeCommand {
       stepTimeout: flags["step-timeout"],
       debug: flags.debug,
       variables,
+      ...packageRequest(flags, where, process.env),
       basesDirectory: where.bases,
       keptLayers: [...new Set(failures.flatMap(({ states }) => states.environment.diffIds))],
       own: {

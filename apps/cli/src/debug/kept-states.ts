@@ -92,16 +92,24 @@ async function composedAgain(kept: KeptEnvironment, { bases }: Locations, signal
   const { composedLayers } = await import("@melange2/environment");
   const { platform, config, diffIds } = kept;
   const how = { platform, basesDirectory: bases, env: process.env, signal, onProgress: () => {} };
-  const base = await baseEnvironment(kept.base, how).catch((error: unknown) => {
-    if (!isMelangeError(error) || error.code === "interrupted") throw error;
-    throw environmentGone(`the base ${kept.base} cannot be read: ${error.message}`, error);
-  });
+  const base = await (kept.base === "" ? nothing(platform) : baseEnvironment(kept.base, how)).catch(
+    (error: unknown) => {
+      if (!isMelangeError(error) || error.code === "interrupted") throw error;
+      throw environmentGone(`the base ${kept.base} cannot be read: ${error.message}`, error);
+    },
+  );
   if (base.layers.some(({ diffId }, index) => diffId !== diffIds[index])) {
     throw environmentGone(`the base ${kept.base} is not what it was`);
   }
   const added = await composedLayers(diffIds.slice(base.layers.length), { cacheDirectory: bases });
-  if (added === undefined) throw environmentGone(`the copy of the source directory is no longer in ${bases}`);
+  if (added === undefined)
+    throw environmentGone(`the packages or the copy of the source directory are no longer in ${bases}`);
   return { platform, config, layers: [...base.layers, ...added] };
+}
+
+/** What an environment of packages alone begins with: all of its layers were added. */
+async function nothing(platform: Environment["platform"]): Promise<Environment> {
+  return { platform, config: {}, layers: [] };
 }
 
 function environmentGone(why: string, cause?: unknown): MelangeError {

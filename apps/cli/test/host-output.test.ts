@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { beforeAll, describe, expect, it, vi } from "vitest";
+import { daemons, onBuildkit } from "./daemons.ts";
 import { arch, type Place, place } from "./melange2.ts";
 import { ownRecipe } from "./own-recipe.ts";
 import { identities, userOf } from "./users.ts";
@@ -21,7 +22,15 @@ const second = (script = "true") =>
 async function build(here: Place, script: string, more = "") {
   await mkdir(join(here.directory, "src"), { recursive: true });
   await writeFile(join(here.directory, "r.yaml"), ownRecipe("first", [script], more));
-  const ended = await here.run(["build", "r.yaml", "--base", base, "--out-dir=out", "--source-dir=src"]);
+  const ended = await here.run([
+    "build",
+    "r.yaml",
+    "--base",
+    base,
+    "--out-dir=out",
+    "--source-dir=src",
+    "--no-network",
+  ]);
   return { ...ended, out: join(here.directory, "out", arch) };
 }
 
@@ -57,6 +66,24 @@ it.concurrent.for(identities)("debug cp gives folders without their owner's righ
   expect(stdout.toString().split("\n")).toEqual(["555", "x", ".", "..", "copy", "r.yaml", "src", "state", ""]);
 });
 
+describe("debug cp of a folder with a FIFO and a device", () => {
+  const script = `mkdir -p d/e; echo x >d/e/f; cd d
+    for n in 1 2 3 4 5 6 7; do mkfifo e/pipe$n; done; ln e/pipe1 same; mknod null c 1 3; mkfifo ../pipe; exit 7`;
+
+  it.concurrent("leaves them out, and names some of them", async () => {
+    await using here = await place();
+    expect((await build(here, script)).code).toBe(1);
+    const { code, stderr } = await here.run(["debug", "cp", "d", "copy"]);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/left out of the copy: 8 FIFOs: d\/\S+, .* and 3 more; 1 character device: d\/null\n/);
+    expect(await readdir(join(here.directory, "copy"), { recursive: true })).toEqual(["e", "e/f"]);
+
+    const alone = await here.run(["debug", "cp", "pipe", "copy2"]);
+    expect(alone.code, alone.stderr).toBe(2);
+    expect(alone.stderr).toContain("pipe is a FIFO");
+  });
+});
+
 describe("a socket", () => {
   const syslog = "syslogd -n & until [ -S /dev/log ]; do sleep 0.1; done";
   it.concurrent("in a package is left out, and named", async () => {
@@ -66,6 +93,16 @@ describe("a socket", () => {
     expect(code, stderr).toBe(0);
     expect(stderr).toMatch(/warning: left out, because .* socket .*: melange-out\/first\/socket\n/);
     expect(await readdir(join(out, "first"))).toEqual(["f"]);
+  });
+
+  it.concurrent.for(daemons)("in a package is left out or an empty file on $name", async (daemon, test) => {
+    await using here = await place();
+    Object.assign(here.env, onBuildkit(test, daemon));
+    const script = `mkdir -p melange-out/first; ${syslog}; cp -a /dev/log melange-out/first/socket; echo x >melange-out/first/f`;
+    const { code, stderr, out } = await build(here, script);
+    expect(code, stderr).toBe(0);
+    const { stdout } = await here.shell(`cd ${out}/first && stat -c '%n %F' *`);
+    expect(stdout.toString()).toMatch(/^f regular file\n(?:socket regular empty file\n)?$/);
   });
 
   it.concurrent("is named by debug cp", async () => {

@@ -46,15 +46,6 @@ const messagesApart = `exec 6>&2 2>&${messagesFd} ${messagesFd}>&-`;
 /** The line of process 1 from which on standard error is the user's, in a sandbox with the user's streams or a terminal of its own. */
 export const usersErrors = "exec 2>&6 6>&-";
 
-/**
- * Keys of a terminal reach all processes of its foreground group, and so those of ours that stand before the command: these ignore Ctrl-C
- * and Ctrl-\, and the command itself starts with {@link keysHeeded}.
- */
-const keysIgnored = "trap '' INT QUIT";
-
-/** Words before a command that Ctrl-C and Ctrl-\ are to reach as usual. */
-export const keysHeeded = (host: Host): readonly string[] => [host.tool("env"), "--default-signal=INT,QUIT"];
-
 /** Process 1 and what starts it. What a step sends to its process group must not reach ours, which no namespace keeps apart. */
 function launchWords(host: Host, { network, script, terminal }: SandboxLaunch): readonly string[] {
   const namespaces = inNamespaces(host, { network, full: true });
@@ -67,7 +58,7 @@ function launchWords(host: Host, { network, script, terminal }: SandboxLaunch): 
     ...diesWithParent(host),
     host.tool("script"),
     "-qefc",
-    `${keysIgnored}; ${messagesApart}; exec ${shellWords([...namespaces, ...shell])}`,
+    `${messagesApart}; exec ${shellWords([...namespaces, ...shell])}`,
     "/dev/null",
   ];
 }

@@ -16,8 +16,6 @@ export interface InsideCommand {
   readonly nestedIn: string;
   /** Whether it needs one for the sake of the processes beside it. */
   readonly apart: boolean;
-  /** Words of the host's programs that run first. Default: none. */
-  readonly before?: readonly string[];
   /** The words that start a shell in the environment. Default: `/bin/sh`. */
   readonly shell?: readonly string[];
 }
@@ -31,7 +29,6 @@ export function insideWords(host: Host, command: InsideCommand): readonly string
   const bounding = boundingSet(command.capabilities);
   return [
     ...(needsOwnNamespace(host, command, bounding) ? [nestedCommand, command.nestedIn] : []),
-    ...(command.before ?? []),
     ...enteringWords(host, command, bounding),
     ...enteredWords(command),
   ];

@@ -80,7 +80,8 @@ export async function composeBuild(options: ComposeBuildOptions, host: BuildHost
     environments[key] = composed.environment;
     tellMissing(composed.missingPackages, tell);
     // The same for each environment.
-    if (key === plan.environments[0]) tellLeftOut(composed.leftOut, tell);
+    if (key === plan.environments[0])
+      tellLeftOut(composed.leftOut, { what: "not copied from the source folder", hint: regularFilesOnly, tell });
   }
   return { environments, packages, base: keptBase(options.base) };
 }
@@ -160,6 +161,9 @@ const ociArchitectures: Readonly<Record<string, Platform>> = {
 export function platformOf(arch: string): Platform {
   return ociArchitectures[arch] ?? { os: "linux", architecture: arch };
 }
+
+const regularFilesOnly =
+  "Steps get regular files only, as with melange: make a link in a step, or put a file in its place.";
 
 function tellMissing(missing: MissingPackages, tell: Tell): void {
   if (missing.atoms.length === 0) return;

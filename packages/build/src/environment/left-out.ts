@@ -1,11 +1,13 @@
 import { printable, type Tell } from "@melange2/core";
-import type { LeftOut } from "@melange2/environment";
 
 /** How many names of a kind are told. */
 const namesTold = 5;
 
-/** Names what lies in the source folder and no step will see, in one notice that does not grow with the folder. */
-export function tellLeftOut(leftOut: readonly LeftOut[], tell: Tell): void {
+/** Names what was not copied, in one notice that does not grow with the folder; says nothing where all was. `what` is its beginning. */
+export function tellLeftOut(
+  leftOut: readonly { readonly path: string; readonly kind: string }[],
+  { what, hint, tell }: { readonly what: string; readonly hint: string; readonly tell: Tell },
+): void {
   if (leftOut.length === 0) return;
   const kinds = [...new Set(leftOut.map(({ kind }) => kind))].map((kind) =>
     countedNames(
@@ -13,9 +15,7 @@ export function tellLeftOut(leftOut: readonly LeftOut[], tell: Tell): void {
       leftOut.filter((one) => one.kind === kind).map(({ path }) => path),
     ),
   );
-  const message = `not copied from the source folder: ${kinds.join("; ")}`;
-  const hint = "Steps get regular files only, as with melange: make a link in a step, or put a file in its place.";
-  tell({ type: "notice", level: "warning", message, hint });
+  tell({ type: "notice", level: "warning", message: `${what}: ${kinds.join("; ")}`, hint });
 }
 
 function countedNames(kind: string, names: readonly string[]): string {

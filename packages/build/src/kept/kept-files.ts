@@ -3,8 +3,9 @@ import { basename, dirname, join, posix, resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { MelangeError, type Snapshot, type Tell } from "@melange2/core";
 import { readTar, textOf } from "@melange2/oci";
+import { tellLeftOut } from "../environment/left-out.ts";
 import { writeChunk } from "../export/write-chunk.ts";
-import { writeHostTree } from "../output/host-tree.ts";
+import { refuseSpecial, type SpecialFile, writeHostTree } from "../output/host-tree.ts";
 import { moveAll } from "../output/move-tree.ts";
 import { scratchFolder } from "../output/scratch-folder.ts";
 import type { KeptBuild } from "./kept-build.ts";
@@ -76,7 +77,17 @@ export async function copyOut(
   const folder = dirname(target);
   try {
     await using scratch = await scratchFolder(folder, tell);
-    await writeHostTree(kept.session.read(at, posix.join(directory, name), { signal }), scratch.path, signal);
+    const leftOut: SpecialFile[] = [];
+    await writeHostTree(
+      kept.session.read(at, posix.join(directory, name), { signal }),
+      scratch.path,
+      signal,
+      (special) => {
+        if (special.path === name) refuseSpecial(special);
+        leftOut.push(special);
+      },
+    );
+    tellLeftOut(leftOut, { what: "left out of the copy", hint: "melange2 debug shell has them.", tell });
     await moveAll([{ from: join(scratch.path, basename(name)), to: target }]);
     if (!(await lstat(target).catch(() => undefined))) throw noSuchFile(source, kept);
   } catch (error) {

@@ -21,15 +21,17 @@ const plainBits = 0o777;
 
 /**
  * Writes what a state's tar holds below `folder`, which is empty and ours. Nothing in the tar is trusted: each name is made anew, in a folder that
- * was made here before, so that no link is ever followed; links are written as links. Files belong to who runs this. Rejects with `recipe` where
- * the tar holds what the host does not get (a device node, a FIFO, a name that leads out), by its name, and with the system's errors.
+ * was made here before, so that no link is ever followed; links are written as links. Files belong to who runs this. The host gets no device nodes
+ * and FIFOs: `onSpecial` is told of each, and leaves it out where it returns. Rejects with `recipe` where the tar holds something else that the host
+ * does not get (a name that leads out, a name below a link), by its name, and with the system's errors.
  */
 export async function writeHostTree(
   tar: AsyncIterable<Uint8Array>,
   folder: string,
   signal: AbortSignal,
+  onSpecial: (special: SpecialFile) => void = refuseSpecial,
 ): Promise<void> {
-  const tree = hostTree(folder);
+  const tree = hostTree(folder, onSpecial);
   try {
     for await (const entry of readTar(tar)) {
       signal.throwIfAborted();
@@ -44,15 +46,27 @@ export async function writeHostTree(
   }
 }
 
-function hostTree(folder: string) {
-  const made = new Map<string, "folder" | "file" | "link">([["", "folder"]]);
+/** What the host does not get. */
+export interface SpecialFile {
+  /** In the tar. */
+  readonly path: string;
+  readonly kind: "character device" | "block device" | "FIFO";
+}
+
+/** Throws, with `recipe`. */
+export function refuseSpecial({ path, kind }: SpecialFile): never {
+  throw refused(path, `is a ${kind}, which is not made on the host`);
+}
+
+function hostTree(folder: string, onSpecial: (special: SpecialFile) => void) {
+  const made = new Map<string, "folder" | "file" | "link" | SpecialFile["kind"]>([["", "folder"]]);
   const folders: TarHeader[] = [];
   const at = (path: string) => Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(path, "latin1")]);
 
   function makeFolder(path: string): void {
     const kind = made.get(path);
     if (kind === "folder") return;
-    if (kind !== undefined) throw refused(path, `is a ${kind}, and something lies below it`);
+    if (kind !== undefined) throw refused(textOf(path), `is a ${kind}, and something lies below it`);
     makeFolder(parentPath(path));
     mkdirSync(at(path), { mode: 0o700 });
     made.set(path, "folder");
@@ -85,9 +99,16 @@ function hostTree(folder: string) {
   function writeHardLink(path: string, { linkname }: TarHeader): void {
     const first = entryPath(linkname);
     const kind = made.get(first);
-    if (kind !== "file" && kind !== "link")
-      throw refused(path, `is a hard link to ${textOf(first)}, which is no file here`);
-    linkSync(at(first), at(path));
+    if (kind === "file" || kind === "link") {
+      linkSync(at(first), at(path));
+      made.set(path, kind);
+    } else if (kind === undefined || kind === "folder")
+      throw refused(textOf(path), `is a hard link to ${textOf(first)}, which is no file here`);
+    else writeSpecial(path, kind);
+  }
+
+  function writeSpecial(path: string, kind: SpecialFile["kind"]): void {
+    onSpecial({ path: textOf(path), kind });
     made.set(path, kind);
   }
 
@@ -100,11 +121,11 @@ function hostTree(folder: string) {
         return;
       }
       makeFolder(parentPath(path));
-      if (made.has(path)) throw refused(path, "stands there twice");
+      if (made.has(path)) throw refused(textOf(path), "stands there twice");
       if (header.type === "file") await writeFile(path, header, body);
       else if (header.type === "symlink") writeLink(path, header);
       else if (header.type === "hardlink") writeHardLink(path, header);
-      else throw refused(path, `is a ${kindNames[header.type]}, which is not made on the host`);
+      else writeSpecial(path, specialKinds[header.type]);
     },
     /** Rights and times of folders, the deepest first: what is written into a folder needs its rights and changes its time. */
     finish(): void {
@@ -116,11 +137,12 @@ function hostTree(folder: string) {
   };
 }
 
-const kindNames = { character: "character device", block: "block device", fifo: "FIFO" } as const;
+const specialKinds = { character: "character device", block: "block device", fifo: "FIFO" } as const;
 
+/** `path`: as text. */
 function refused(path: string, why: string): MelangeError {
-  return new MelangeError("recipe", `${textOf(path)} ${why}`, {
-    hint: "Leave it out of the package, or look at it with melange2 debug shell.",
+  return new MelangeError("recipe", `${path} ${why}`, {
+    hint: "The host gets regular files, folders and links only: leave it out.",
   });
 }
 

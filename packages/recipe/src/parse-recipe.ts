@@ -1,0 +1,85 @@
+import type { Problem, StringMap } from "@melange2/core";
+import { expandRecipe } from "./expand.ts";
+import { loadReplaceAll, type ReplaceAll } from "./go-regexp.ts";
+import { fullBudget } from "./limits.ts";
+import { type Plain, plain } from "./plain.ts";
+import { type RecipeScope, recipeScope } from "./recipe-scope.ts";
+import { type RecipeSource, recipe as recipeDecoder } from "./schema.ts";
+import { collectProblems, type Problems, recipeError, type SourceFile, sourceFile } from "./source.ts";
+import { validateRecipe } from "./validate.ts";
+import { parseYaml } from "./yaml-document.ts";
+
+export interface ParseOptions {
+  /** How messages and plan call the recipe: a path. */
+  readonly file: string;
+  readonly text: string;
+  /** Values for `vars`, over the recipe's own: what a file of variables says. */
+  readonly variables?: StringMap;
+}
+
+/**
+ * A recipe as it is read, before there is an architecture and before any pipeline is loaded: ranges are expanded, and the
+ * variables that the recipe itself knows are pasted.
+ */
+export interface ParsedRecipe {
+  readonly file: SourceFile;
+  /** Every text with its place; {@link recipeData} gives the same without places. */
+  readonly source: RecipeSource;
+  /** `package.*`, `vars.*` and what transforms make. */
+  readonly scope: RecipeScope;
+  readonly replaceAll: ReplaceAll;
+  readonly warnings: readonly Problem[];
+  /** What keeps the recipe from being built, though it can be read and compiled. */
+  readonly refusals: readonly Problem[];
+}
+
+/** A recipe as data, expanded and substituted, with the keys of the YAML: `recipe.package["target-architecture"]`. */
+export type Recipe = Plain<RecipeSource>;
+
+export function recipeData({ source }: Pick<ParsedRecipe, "source">): Recipe {
+  return plain(source);
+}
+
+/** Parses a recipe. Reads no file. Rejects with code `recipe`, with all problems of reading, or of expanding, and their places. */
+export async function parseRecipe({ file: name, text, variables = {} }: ParseOptions): Promise<ParsedRecipe> {
+  const problems = collectProblems();
+  const refusals = collectProblems();
+  const budget = fullBudget();
+  const file = sourceFile(name, text);
+  const read = withVariables(readSource(file, problems), variables);
+  const replaceAll = read["var-transforms"].length > 0 ? await loadReplaceAll() : withoutTransforms;
+  const scope = recipeScope(read, { replaceAll, problems, budget });
+  const source = expandRecipe(read, scope, problems, budget);
+  scope.reportCircles(problems);
+  validateRecipe(source, problems, refusals);
+  throwProblems(file, problems.errors);
+  return { file, source, scope, replaceAll, warnings: problems.warnings, refusals: refusals.errors };
+}
+
+const withoutTransforms: ReplaceAll = (input) => input;
+
+/** Throws the problems of a file as one error of code `recipe`, if there are any. */
+export function throwProblems(file: SourceFile, problems: readonly Problem[]): void {
+  if (problems.length > 0) throw recipeError(file.name, problems);
+}
+
+function readSource(file: SourceFile, problems: Problems): RecipeSource {
+  const place = { file, start: 0, end: file.text.length };
+  const root = parseYaml(file, problems);
+  if (!root && problems.errors.length === 0) {
+    problems.error("the recipe is empty", place, {
+      hint: "A recipe begins with a package section that has a name and a version.",
+    });
+  }
+  throwProblems(file, problems.errors);
+  const source = root ? recipeDecoder.decode(root, { problems, unknownKeys: "error" }) : recipeDecoder.zero(place);
+  throwProblems(file, problems.errors);
+  return source;
+}
+
+function withVariables(source: RecipeSource, variables: StringMap): RecipeSource {
+  const given = Object.entries(variables).map(
+    ([name, value]) => [name, { value, place: source.at, template: false }] as const,
+  );
+  return given.length === 0 ? source : { ...source, vars: new Map([...source.vars, ...given]) };
+}

@@ -228,9 +228,9 @@ pipeline: [{runs: "\${{vars.v}} \${{ vars.v }} \${{options.o.enabled}}"}]
   expect(plan.units[0]?.steps[0]?.fragment).toBe("file option true");
   expect(environments.build?.packages).toEqual(["new", "kept"]);
   expect((await compile(text)).plan.units[0]?.steps[0]?.fragment).toBe("file file false");
-  expect((await compile(text, { variables: { v: "given" } })).plan.units[0]?.steps[0]?.fragment).toBe(
-    "given given false",
-  );
+  expect(
+    (await compile(text, { varsFile: { file: "vars.yaml", text: "v: given" } })).plan.units[0]?.steps[0]?.fragment,
+  ).toBe("given given false");
 });
 
 test("the condition of a subpackage knows no architecture, as in melange, and that is said", async () => {

@@ -10,6 +10,7 @@ export type {
   PackageData,
   SkippedRecipe,
 } from "./compiled-recipe.ts";
+export { compiledConfiguration } from "./configuration.ts";
 // For implementers: environments, and pipelines from elsewhere.
 export type { EnvironmentAdditions, EnvironmentRequest, PathChange } from "./environment-request.ts";
 export type { ParsedRecipe, ParseOptions, Recipe } from "./parse-recipe.ts";
@@ -18,5 +19,8 @@ export type { PipelineFile, PipelineSource } from "./pipeline-definitions.ts";
 export { pipelineDirectories } from "./pipeline-directories.ts";
 export type { PlanOptions, RecipePlan } from "./plan-recipe.ts";
 export { planBuild, planTests } from "./plan-recipe.ts";
-export type { PlannedRecipe, ReadOptions } from "./read-recipe.ts";
-export { readRecipe } from "./read-recipe.ts";
+export { queryRecipe } from "./query-recipe.ts";
+export type { FileOptions, PlannedRecipe, ReadOptions } from "./read-recipe.ts";
+export { parseRecipeFile, readRecipe } from "./read-recipe.ts";
+export type { Written } from "./written.ts";
+export { yamlText } from "./yaml-text.ts";

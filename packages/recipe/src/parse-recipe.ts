@@ -1,4 +1,5 @@
-import type { Problem, StringMap } from "@melange2/core";
+import type { Problem } from "@melange2/core";
+import { mapOf, text as textDecoder } from "./decode.ts";
 import { expandRecipe } from "./expand.ts";
 import { loadReplaceAll, type ReplaceAll } from "./go-regexp.ts";
 import { fullBudget } from "./limits.ts";
@@ -13,8 +14,8 @@ export interface ParseOptions {
   /** How messages and plan call the recipe: a path. */
   readonly file: string;
   readonly text: string;
-  /** Values for `vars`, over the recipe's own: what a file of variables says. */
-  readonly variables?: StringMap;
+  /** A YAML map of values for `vars`, over the recipe's own. */
+  readonly varsFile?: { readonly file: string; readonly text: string } | undefined;
 }
 
 /**
@@ -41,12 +42,13 @@ export function recipeData({ source }: Pick<ParsedRecipe, "source">): Recipe {
 }
 
 /** Parses a recipe. Reads no file. Rejects with code `recipe`, with all problems of reading, or of expanding, and their places. */
-export async function parseRecipe({ file: name, text, variables = {} }: ParseOptions): Promise<ParsedRecipe> {
+export async function parseRecipe({ file: name, text, varsFile }: ParseOptions): Promise<ParsedRecipe> {
   const problems = collectProblems();
   const refusals = collectProblems();
   const budget = fullBudget();
   const file = sourceFile(name, text);
-  const read = withVariables(readSource(file, problems), variables);
+  const recipe = readSource(file, problems);
+  const read = varsFile ? { ...recipe, vars: new Map([...recipe.vars, ...readVars(varsFile, problems)]) } : recipe;
   const replaceAll = read["var-transforms"].length > 0 ? await loadReplaceAll() : withoutTransforms;
   const scope = recipeScope(read, { replaceAll, problems, budget });
   const source = expandRecipe(read, scope, problems, budget);
@@ -77,9 +79,13 @@ function readSource(file: SourceFile, problems: Problems): RecipeSource {
   return source;
 }
 
-function withVariables(source: RecipeSource, variables: StringMap): RecipeSource {
-  const given = Object.entries(variables).map(
-    ([name, value]) => [name, { value, place: source.at, template: false }] as const,
-  );
-  return given.length === 0 ? source : { ...source, vars: new Map([...source.vars, ...given]) };
+function readVars(
+  { file: name, text }: NonNullable<ParseOptions["varsFile"]>,
+  problems: Problems,
+): RecipeSource["vars"] {
+  const file = sourceFile(name, text);
+  const root = parseYaml(file, problems);
+  const vars = root ? mapOf(textDecoder).decode(root, { problems, unknownKeys: "error" }) : new Map();
+  throwProblems(file, problems.errors);
+  return vars;
 }

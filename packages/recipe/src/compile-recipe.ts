@@ -20,10 +20,10 @@ import {
   stepUser,
 } from "./environment-request.ts";
 import { fullBudget } from "./limits.ts";
-import { type ParsedRecipe, throwProblems } from "./parse-recipe.ts";
+import { type ParsedRecipe, parsedSource, type Recipe, throwProblems } from "./parse-recipe.ts";
 import { pipelineDefinitions } from "./pipeline-definitions.ts";
 import { plain } from "./plain.ts";
-import { type RecipeScope, recipeScope } from "./recipe-scope.ts";
+import { recipeScope } from "./recipe-scope.ts";
 import type { EnvironmentSource, RecipeSource, SubpackageSource, TestSource } from "./schema.ts";
 import { checkShellSyntax, sharedShellParser } from "./shell-syntax.ts";
 import { collectProblems, type Problems } from "./source.ts";
@@ -43,19 +43,21 @@ export async function compileRecipe(
       hint: `Known: ${architectures.join(", ")}.`,
     });
   }
-  const { file } = parsed;
+  const { source: written, scope: ownScope, replaceAll } = parsedSource(parsed);
   const problems = collectProblems(parsed.warnings);
   const refusals = collectProblems();
-  const reason = otherArchitectures(parsed.source, target.arch, problems);
+  const reason = otherArchitectures(written, target.arch, problems);
   if (reason !== undefined) return { kind: "skipped", reason, warnings: problems.warnings };
   // The parser gets ready while the steps are compiled.
   const shellParser = sharedShellParser();
   shellParser.catch(() => {});
 
   const buildOptions = options.buildOptions ?? [];
-  const source = applyBuildOptions(parsed.source, buildOptions, problems);
+  const source = applyBuildOptions(written, buildOptions, problems);
+  const recipe = source === written ? parsed.recipe : plain(source);
   const budget = fullBudget();
-  const known = scopeOf(source, parsed, { replaceAll: parsed.replaceAll, problems, budget });
+  // Build options change vars, on which transforms depend.
+  const known = source === written ? ownScope : recipeScope(source, { replaceAll, problems, budget });
   known.checkVars(problems);
   const scope: StepScope = {
     variables: mainVariables(source, known, { architecture: target, libc: options.libc ?? "gnu", buildOptions }),
@@ -66,16 +68,17 @@ export async function compileRecipe(
     scripts: [],
     environmentSize: Object.keys(environmentVariables(options.environment ?? {}, source.environment)).length,
   };
-  const packages = compilePackages(source, scope, options);
+  const packages = compilePackages(source, recipe, scope, options);
   const environment = buildEnvironment(source, packages, scope, options);
   // What did not resolve is no shell either: one message for one mistake.
   if (problems.errors.length === 0) checkShellSyntax(await shellParser, scope.scripts, problems);
-  throwProblems(file, problems.errors);
+  throwProblems(parsed.file, problems.errors);
   return {
     kind: "compiled",
-    file,
+    file: parsed.file,
+    text: parsed.text,
     arch: target.arch,
-    source,
+    recipe,
     environment,
     packages,
     warnings: problems.warnings,
@@ -95,43 +98,46 @@ function otherArchitectures(recipe: RecipeSource, arch: string, problems: Proble
   return `${recipe.package.name.value} is not built for ${arch}, only for ${names.join(", ")}`;
 }
 
-/** The names of the recipe, looked up anew where build options have changed its vars. */
-function scopeOf(source: RecipeSource, parsed: ParsedRecipe, setting: Parameters<typeof recipeScope>[1]): RecipeScope {
-  return source === parsed.source ? parsed.scope : recipeScope(source, setting);
-}
-
-function compilePackages(source: RecipeSource, scope: StepScope, options: CompileOptions): readonly CompiledPackage[] {
-  const { name } = source.package;
+function compilePackages(
+  source: RecipeSource,
+  recipe: Recipe,
+  scope: StepScope,
+  options: CompileOptions,
+): readonly CompiledPackage[] {
+  const { name } = recipe.package;
   const main: CompiledPackage = {
-    name: name.value,
-    source: { kind: "package", ...plain(source.package) },
+    name,
+    source: { kind: "package", ...recipe.package },
     included: true,
-    directory: packageDirectory(name.value),
+    directory: packageDirectory(name),
     steps: compileSteps(source.pipeline, "", scope),
-    test: source.test && compileTest(name.value, source.test, "test", scope, source, options),
+    test: source.test && compileTest(name, source.test, "test", scope, source, options),
   };
-  const subpackages = source.subpackages.map((each, index) =>
-    compileSubpackage(each, `subpackages[${index}]`, scope, source, options),
-  );
+  const subpackages = recipe.subpackages.flatMap((data, index) => {
+    const subpackage = source.subpackages[index];
+    return subpackage ? [compileSubpackage(subpackage, data, index, scope, source, options)] : [];
+  });
   return [main, ...subpackages];
 }
 
 function compileSubpackage(
   subpackage: SubpackageSource,
-  path: string,
+  data: Recipe["subpackages"][number],
+  index: number,
   outer: StepScope,
   recipe: RecipeSource,
   options: CompileOptions,
 ): CompiledPackage {
-  const { pipeline, test, range: _, ...metadata } = subpackage;
-  const name = metadata.name.value;
+  const { pipeline, test } = subpackage;
+  const { name } = data;
+  const path = `subpackages[${index}]`;
   const included = isIncluded(subpackage, outer.variables, outer.problems);
   // Nothing is refused for the sake of what is not built.
   const refusals = included ? outer.refusals : collectProblems();
   const scope = { ...outer, refusals, variables: subpackageVariables(outer.variables, name) };
   return {
     name,
-    source: { kind: "subpackage", ...plain(metadata) },
+    source: { kind: "subpackage", ...data },
     included,
     directory: packageDirectory(name),
     steps: compileSteps(pipeline, path, scope),
@@ -187,5 +193,5 @@ function compileEnvironment(
   const asked: EnvironmentAdditions = { packages: [], repositories: [], keyring: [], ...additions };
   checkEnvironment(source, problems, refusals);
   const request = environmentRequest(source, { ...setting, additions: asked });
-  return { source, request, user: stepUser(request, source, refusals) };
+  return { source: plain(source), request, user: stepUser(request, source, refusals) };
 }

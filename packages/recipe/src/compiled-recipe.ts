@@ -1,18 +1,18 @@
 import type { Problem, User } from "@melange2/core";
 import type { CompiledStep } from "./compile-steps.ts";
 import type { EnvironmentRequest } from "./environment-request.ts";
-import type { Plain } from "./plain.ts";
-import type { EnvironmentSource, RecipeSource, SubpackageSource } from "./schema.ts";
-import type { SourceFile } from "./source.ts";
+import type { Recipe } from "./parse-recipe.ts";
 
-/** A recipe compiled for one architecture; plans of builds and tests derive from it. */
+/** A recipe compiled for one architecture: plain data, from which the plans of builds and tests derive. */
 export interface CompiledRecipe {
   readonly kind: "compiled";
-  readonly file: SourceFile;
+  /** As the caller named it: a path. */
+  readonly file: string;
+  readonly text: string;
   /** apk name. */
   readonly arch: string;
-  /** The recipe with its build options applied, its pipelines as written: what has no step. Every text with its place. */
-  readonly source: RecipeSource;
+  /** The recipe with its build options applied, its pipelines as written. */
+  readonly recipe: Recipe;
   /** Where the packages are built. */
   readonly environment: CompiledEnvironment;
   /** The main package first, then all subpackages in order, those that are not included among them. */
@@ -42,10 +42,10 @@ export interface CompiledPackage {
   readonly test: CompiledTest | undefined;
 }
 
-/** The main package has more keys than a subpackage: `source.version` is there for it only. */
+/** The main package has more keys than a subpackage, and no condition. */
 export type PackageData =
-  | ({ readonly kind: "package" } & Plain<RecipeSource["package"]>)
-  | ({ readonly kind: "subpackage" } & Plain<Omit<SubpackageSource, "pipeline" | "test" | "range">>);
+  | ({ readonly kind: "package" } & Recipe["package"])
+  | ({ readonly kind: "subpackage" } & Recipe["subpackages"][number]);
 
 export interface CompiledTest {
   readonly environment: CompiledEnvironment;
@@ -56,7 +56,8 @@ export interface CompiledTest {
 
 /** An environment with its defaults and accounts. */
 export interface CompiledEnvironment {
-  readonly source: EnvironmentSource;
+  /** Its section of the recipe. */
+  readonly source: Recipe["environment"];
   readonly request: EnvironmentRequest;
   /** Who the steps run as. */
   readonly user: User;

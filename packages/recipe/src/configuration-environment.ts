@@ -1,5 +1,4 @@
 import type { CompiledEnvironment } from "./compiled-recipe.ts";
-import { plain } from "./plain.ts";
 import { type Written, written, writtenMap } from "./written.ts";
 
 /** What is written of an environment beside what the recipe says. */
@@ -14,7 +13,7 @@ export interface WrittenSetting {
 
 /** A section `environment` as melange writes it once it is compiled. */
 export function writtenEnvironment({ source, request }: CompiledEnvironment, setting: WrittenSetting): Written {
-  const { contents, entrypoint, paths, certificates, layering } = plain(source);
+  const { contents, entrypoint, paths, certificates, layering } = source;
   return written({
     contents: written({
       build_repositories: request.buildRepositories,
@@ -26,19 +25,19 @@ export function writtenEnvironment({ source, request }: CompiledEnvironment, set
       baseimage: contents.baseimage && written(contents.baseimage),
     }),
     entrypoint: Object.keys(written(entrypoint)).length > 0 ? entrypoint : {},
-    cmd: source.cmd.value,
-    "stop-signal": source["stop-signal"].value,
-    "work-dir": source["work-dir"].value,
+    cmd: source.cmd,
+    "stop-signal": source["stop-signal"],
+    "work-dir": source["work-dir"],
     accounts: writtenAccounts(source, setting),
-    archs: plain(source.archs),
+    archs: source.archs,
     environment: writtenMap(setting.variables),
     paths: paths.map((path) => written(path, ["path", "type", "permissions", "source", "recursive", "uid", "gid"])),
-    "vcs-url": source["vcs-url"].value,
-    annotations: writtenMap(plain(source.annotations)),
-    include: source.include.value,
-    volumes: plain(source.volumes),
+    "vcs-url": source["vcs-url"],
+    annotations: writtenMap(source.annotations),
+    include: source.include,
+    volumes: source.volumes,
     layering: layering && written(layering),
-    format: source.format.value,
+    format: source.format,
     certificates:
       certificates && written({ ...certificates, additional: certificates.additional.map((one) => ({ ...one })) }),
   });
@@ -46,7 +45,7 @@ export function writtenEnvironment({ source, request }: CompiledEnvironment, set
 
 function writtenAccounts({ accounts }: CompiledEnvironment["source"], { homes, buildUser }: WrittenSetting): Written {
   const id = 1000;
-  const { users, groups } = plain(accounts);
+  const { users, groups } = accounts;
   const allUsers = users.map(({ username, uid, gid, shell, homedir }) => ({
     username,
     uid,
@@ -59,7 +58,7 @@ function writtenAccounts({ accounts }: CompiledEnvironment["source"], { homes, b
     allUsers.push({ username: "build", uid: id, gid: id, shell: "", homedir: homes ? "/home/build" : "" });
   if (buildUser && !groups.some(({ groupname }) => groupname === "build"))
     allGroups.push({ groupname: "build", gid: id, members: ["build"] });
-  const runAs = accounts["run-as"].value;
+  const runAs = accounts["run-as"];
   if (runAs === "" && allUsers.length + allGroups.length === 0) return {};
   return { "run-as": runAs, users: allUsers, groups: allGroups };
 }

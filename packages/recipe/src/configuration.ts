@@ -1,8 +1,7 @@
 import type { CompiledStep } from "./compile-steps.ts";
 import type { CompiledPackage, CompiledRecipe, CompiledTest, PackageData } from "./compiled-recipe.ts";
 import { writtenEnvironment } from "./configuration-environment.ts";
-import { type Plain, plain } from "./plain.ts";
-import type { RecipeSource } from "./schema.ts";
+import type { Recipe } from "./parse-recipe.ts";
 import { normalizeScript } from "./shell-normal.ts";
 import type { ShellParser } from "./shell-parser.ts";
 import { sharedShellParser } from "./shell-syntax.ts";
@@ -15,34 +14,32 @@ import { type Written, written, writtenDuration, writtenMap } from "./written.ts
  */
 export async function compiledConfiguration(compiled: CompiledRecipe): Promise<{ readonly [key: string]: Written }> {
   const parse = await sharedShellParser();
-  const { source, environment } = compiled;
+  const { recipe, environment } = compiled;
   const [main, ...subpackages] = compiled.packages;
   if (!main) throw new TypeError("a compiled recipe has a main package");
   return written(
     {
-      package: writtenPackage(plain(source.package)),
+      package: writtenPackage(recipe.package),
       environment: writtenEnvironment(environment, {
         packages: environment.request.packages,
         variables: environment.request.variables,
         homes: true,
         buildUser: true,
       }),
-      capabilities: written(plain(source.capabilities)),
+      capabilities: written(recipe.capabilities),
       pipeline: main.steps.map((step) => writtenStep(step, { parse, inherits: true, outermost: true })),
       subpackages: subpackages.filter(({ included }) => included).map((each) => writtenSubpackage(each, parse)),
-      update: writtenUpdate(plain(source.update)),
-      vars: writtenMap(plain(source.vars)),
-      "var-transforms": plain(source["var-transforms"]).map((each) => ({ ...each })),
-      options: writtenOptions(plain(source.options)),
+      update: writtenUpdate(recipe.update),
+      vars: writtenMap(recipe.vars),
+      "var-transforms": recipe["var-transforms"].map((each) => ({ ...each })),
+      options: writtenOptions(recipe.options),
       test: main.test && writtenTest(main.test, true, parse),
     },
     ["package"],
   );
 }
 
-type MainPackage = Plain<RecipeSource["package"]>;
-
-function writtenPackage(main: MainPackage): Written {
+function writtenPackage(main: Recipe["package"]): Written {
   return written(
     {
       name: main.name,
@@ -95,7 +92,7 @@ function writtenSubpackage({ name, source, steps, test }: CompiledPackage, parse
 
 function writtenTest({ environment, steps }: CompiledTest, buildUser: boolean, parse: ShellParser): Written {
   const { source, request } = environment;
-  const setting = { packages: request.packages, variables: plain(source.environment), homes: false, buildUser };
+  const setting = { packages: request.packages, variables: source.environment, homes: false, buildUser };
   const pipeline = steps.map((step) => writtenStep(step, { parse, inherits: false, outermost: true }));
   return written({ environment: writtenEnvironment(environment, setting), pipeline }, ["pipeline"]);
 }
@@ -130,7 +127,7 @@ function writtenStep(step: CompiledStep, setting: StepSetting): Written {
   );
 }
 
-function writtenUpdate(update: Plain<RecipeSource["update"]>): Written {
+function writtenUpdate(update: Recipe["update"]): Written {
   const { enabled, manual, github, git, oci } = update;
   const identified = ["identifier"];
   const all = written({
@@ -157,7 +154,7 @@ function writtenUpdate(update: Plain<RecipeSource["update"]>): Written {
   return Object.keys(all).length === 0 ? all : { ...always, ...all };
 }
 
-function writtenOptions(options: Plain<RecipeSource["options"]>): Written {
+function writtenOptions(options: Recipe["options"]): Written {
   return Object.fromEntries(
     Object.entries(options).map(([name, { vars, environment }]) => {
       const packages = written(environment.contents.packages);

@@ -14,7 +14,7 @@ export { compiledConfiguration } from "./configuration.ts";
 // For implementers: environments, and pipelines from elsewhere.
 export type { EnvironmentAdditions, EnvironmentRequest, PathChange } from "./environment-request.ts";
 export type { ParsedRecipe, ParseOptions, Recipe } from "./parse-recipe.ts";
-export { parseRecipe, recipeData } from "./parse-recipe.ts";
+export { parseRecipe } from "./parse-recipe.ts";
 export type { PipelineFile, PipelineSource } from "./pipeline-definitions.ts";
 export { pipelineDirectories } from "./pipeline-directories.ts";
 export type { PlanOptions, RecipePlan } from "./plan-recipe.ts";

@@ -18,27 +18,39 @@ export interface ParseOptions {
   readonly varsFile?: { readonly file: string; readonly text: string } | undefined;
 }
 
+/** A recipe as data, expanded and substituted, with the keys of the YAML: `recipe.package["target-architecture"]`. */
+export type Recipe = Plain<RecipeSource>;
+
 /**
  * A recipe as it is read, before there is an architecture and before any pipeline is loaded: ranges are expanded, and the
- * variables that the recipe itself knows are pasted.
+ * variables that the recipe itself knows are pasted. Made by {@link parseRecipe} only.
  */
 export interface ParsedRecipe {
-  readonly file: SourceFile;
-  /** Every text with its place; {@link recipeData} gives the same without places. */
-  readonly source: RecipeSource;
-  /** `package.*`, `vars.*` and what transforms make. */
-  readonly scope: RecipeScope;
-  readonly replaceAll: ReplaceAll;
+  /** As the caller named it: a path. */
+  readonly file: string;
+  readonly text: string;
+  readonly recipe: Recipe;
   readonly warnings: readonly Problem[];
   /** What keeps the recipe from being built, though it can be read and compiled. */
   readonly refusals: readonly Problem[];
 }
 
-/** A recipe as data, expanded and substituted, with the keys of the YAML: `recipe.package["target-architecture"]`. */
-export type Recipe = Plain<RecipeSource>;
+/** What compiling takes beside the data. */
+export interface ParsedSource {
+  /** The recipe, every text with its place. */
+  readonly source: RecipeSource;
+  /** `package.*`, `vars.*` and what transforms make. */
+  readonly scope: RecipeScope;
+  readonly replaceAll: ReplaceAll;
+}
 
-export function recipeData({ source }: Pick<ParsedRecipe, "source">): Recipe {
-  return plain(source);
+const sources = new WeakMap<ParsedRecipe, ParsedSource>();
+
+/** Throws TypeError for what {@link parseRecipe} did not make. */
+export function parsedSource(parsed: ParsedRecipe): ParsedSource {
+  const source = sources.get(parsed);
+  if (!source) throw new TypeError("this recipe was not made by parseRecipe");
+  return source;
 }
 
 /** Parses a recipe. Reads no file. Rejects with code `recipe`, with all problems of reading, or of expanding, and their places. */
@@ -54,15 +66,23 @@ export async function parseRecipe({ file: name, text, varsFile }: ParseOptions):
   const source = expandRecipe(read, scope, problems, budget);
   scope.reportCircles(problems);
   validateRecipe(source, problems, refusals);
-  throwProblems(file, problems.errors);
-  return { file, source, scope, replaceAll, warnings: problems.warnings, refusals: refusals.errors };
+  throwProblems(name, problems.errors);
+  const parsed = {
+    file: name,
+    text,
+    recipe: plain(source),
+    warnings: problems.warnings,
+    refusals: refusals.errors,
+  };
+  sources.set(parsed, { source, scope, replaceAll });
+  return parsed;
 }
 
 const withoutTransforms: ReplaceAll = (input) => input;
 
 /** Throws the problems of a file as one error of code `recipe`, if there are any. */
-export function throwProblems(file: SourceFile, problems: readonly Problem[]): void {
-  if (problems.length > 0) throw recipeError(file.name, problems);
+export function throwProblems(file: string, problems: readonly Problem[]): void {
+  if (problems.length > 0) throw recipeError(file, problems);
 }
 
 function readSource(file: SourceFile, problems: Problems): RecipeSource {
@@ -73,9 +93,9 @@ function readSource(file: SourceFile, problems: Problems): RecipeSource {
       hint: "A recipe begins with a package section that has a name and a version.",
     });
   }
-  throwProblems(file, problems.errors);
+  throwProblems(file.name, problems.errors);
   const source = root ? recipeDecoder.decode(root, { problems, unknownKeys: "error" }) : recipeDecoder.zero(place);
-  throwProblems(file, problems.errors);
+  throwProblems(file.name, problems.errors);
   return source;
 }
 
@@ -86,6 +106,6 @@ function readVars(
   const file = sourceFile(name, text);
   const root = parseYaml(file, problems);
   const vars = root ? mapOf(textDecoder).decode(root, { problems, unknownKeys: "error" }) : new Map();
-  throwProblems(file, problems.errors);
+  throwProblems(file.name, problems.errors);
   return vars;
 }

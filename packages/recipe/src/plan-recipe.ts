@@ -3,7 +3,6 @@ import { workspace } from "./compile-steps.ts";
 import type { CompiledPackage, CompiledRecipe, CompiledTest } from "./compiled-recipe.ts";
 import { type EnvironmentRequest, processEnvironment } from "./environment-request.ts";
 import { throwProblems } from "./parse-recipe.ts";
-import { plain } from "./plain.ts";
 import { planSteps, type StepSetting, unitsOf } from "./step-plan.ts";
 
 /** How the steps of a plan are to run. */
@@ -96,29 +95,29 @@ function hasTest(one: CompiledPackage): one is CompiledPackage & { readonly test
 }
 
 function commonSetting(
-  { source }: CompiledRecipe,
+  { recipe }: CompiledRecipe,
   options: PlanOptions,
 ): Pick<StepSetting, "secretEnv" | "capabilities" | "mounts" | "timeout" | "debug"> {
-  const timeouts = [source.package.timeout, options.stepTimeout ?? 0].filter((seconds) => seconds > 0);
+  const timeouts = [recipe.package.timeout, options.stepTimeout ?? 0].filter((seconds) => seconds > 0);
   const directory =
     options.cacheDirectory === undefined ? [] : [{ source: options.cacheDirectory, target: "/var/cache/melange" }];
   const mounts = [...directory, ...(options.caches ?? [])].map(
-    ({ source: from, target }): CacheMount => ({ kind: "cache", source: from, target }),
+    ({ source, target }): CacheMount => ({ kind: "cache", source, target }),
   );
   return {
     secretEnv: options.secretEnv ?? [],
-    capabilities: { add: plain(source.capabilities.add), drop: plain(source.capabilities.drop) },
+    capabilities: recipe.capabilities,
     mounts,
     timeout: timeouts.length > 0 ? Math.min(...timeouts) : undefined,
     debug: options.debug ?? false,
   };
 }
 
-function planHead({ file, arch, source }: CompiledRecipe): Pick<Plan, "source" | "subject" | "workspace"> {
-  const { name, version, epoch } = source.package;
+function planHead({ file, text, arch, recipe }: CompiledRecipe): Pick<Plan, "source" | "subject" | "workspace"> {
+  const { name, version, epoch } = recipe.package;
   return {
-    source: { kind: "melange", file: file.name, text: file.text, copyName: "recipe.yaml" },
-    subject: { name: name.value, version: `${version.value}-r${epoch}`, arch },
+    source: { kind: "melange", file, text, copyName: "recipe.yaml" },
+    subject: { name, version: `${version}-r${epoch}`, arch },
     workspace,
   };
 }

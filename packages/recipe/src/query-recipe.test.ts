@@ -1,18 +1,16 @@
 import { expect, test } from "vitest";
-import { parseRecipe, recipeData } from "./parse-recipe.ts";
+import { parseRecipe } from "./parse-recipe.ts";
 import { queryRecipe } from "./query-recipe.ts";
 
-const recipe = recipeData(
-  await parseRecipe({
-    file: "r.yaml",
-    text: `package: {name: demo, version: 1.10, epoch: 2, dependencies: {runtime: ["a=\${{package.version}}"]}}
+const { recipe } = await parseRecipe({
+  file: "r.yaml",
+  text: `package: {name: demo, version: 1.10, epoch: 2, dependencies: {runtime: ["a=\${{package.version}}"]}}
 vars: {a.b: x, __proto__: y}
 pipeline: [{runs: one}, {uses: two, pipeline: [{runs: three}]}]
 data: [{name: d, items: {k: v, l: w}}]
 subpackages: [{range: d, name: "demo-\${{range.key}}", test: {pipeline: [{runs: t}]}}, {name: demo-x}]
 `,
-  }),
-);
+});
 
 test.each([
   ["package.name", "demo"],

@@ -10,7 +10,6 @@ import {
   planTests,
   type Recipe,
   type RecipePlan,
-  recipeData,
   type SkippedRecipe,
 } from "../src/index.ts";
 
@@ -37,7 +36,7 @@ export async function plannedRecipe(options: PlannedOptions): Promise<Planned | 
   const tests = planTests(compiled, options);
   return {
     kind: "compiled",
-    recipe: recipeData(parsed),
+    recipe: parsed.recipe,
     plan: build.plan,
     tests: tests.plan,
     environments: { ...build.environments, ...tests.environments },

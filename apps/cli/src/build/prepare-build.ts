@@ -28,6 +28,9 @@ export interface PrepareOptions {
   readonly recipe: string;
   readonly base: string | undefined;
   readonly arch: string | undefined;
+  readonly varsFile: string | undefined;
+  readonly buildOptions: readonly string[];
+  readonly libc: "gnu" | "musl";
   readonly sourceDirectory: string | undefined;
   readonly pipelineDirectories: readonly string[];
   readonly cacheDirectory: string | undefined;
@@ -70,6 +73,9 @@ export async function prepareBuild(options: PrepareOptions): Promise<PreparedBui
   const compiled = await readRecipe(options.recipe, {
     arch: options.arch ?? hostArchitectures[process.arch] ?? process.arch,
     pipelineDirectories: options.pipelineDirectories,
+    varsFile: options.varsFile,
+    buildOptions: options.buildOptions,
+    libc: options.libc,
     environment: variables.plain,
     secretEnv: variables.secrets.names,
     caches: options.caches,

@@ -1,20 +1,9 @@
 import { isMelangeError, type Problem } from "@melange2/core";
 import { describe, expect, test } from "vitest";
+import { memoryPipelines as pipelines } from "../test/memory-pipelines.ts";
 import { type Planned, type PlannedOptions, plannedRecipe } from "../test/planned.ts";
-import type { PipelineSource } from "./pipeline-definitions.ts";
 
 const head = "package:\n  name: demo\n  version: 1.10\n  epoch: 2\n";
-
-/** Pipelines from memory. */
-function pipelines(files: Readonly<Record<string, string>>): PipelineSource {
-  return {
-    searched: ["memory"],
-    find: (uses) => {
-      const text = files[uses];
-      return text === undefined ? undefined : { file: `${uses}.yaml`, text };
-    },
-  };
-}
 
 async function compile(text: string, options: Partial<PlannedOptions> = {}): Promise<Planned> {
   const result = await plannedRecipe({ file: "r.yaml", text, arch: "x86_64", pipelines: pipelines({}), ...options });

@@ -44,7 +44,7 @@ export function recipeScope(source: ScopeSource, setting: ScopeSetting): RecipeS
     ["package.description", main.description],
   ]);
   const values = new Map<string, string>();
-  const open: string[] = [];
+  const open: { readonly key: string; readonly name: string }[] = [];
   const circles: { readonly message: string; readonly place: Place }[] = [];
   const last = transforms.length;
 
@@ -52,15 +52,22 @@ export function recipeScope(source: ScopeSource, setting: ScopeSetting): RecipeS
   function once(key: string, name: string, at: Text, work: () => string): string | undefined {
     const known = values.get(key);
     if (known !== undefined) return known;
-    if (open.includes(name)) {
+    const circle = open.findIndex((each) => each.key === key);
+    if (circle !== -1) {
       if (!name.startsWith("vars.")) return undefined;
-      circles.push({ message: `the variable "${name}" refers to itself: ${circle(open, name)}`, place: at.place });
+      const names = [...open.slice(circle).map((each) => each.name), name].map((each) => each.replace(/^vars\./, ""));
+      circles.push({ message: `the variable "${name}" refers to itself: ${names.join(" → ")}`, place: at.place });
       return "";
     }
     refuseDeepReferences(open.length, at.place);
-    open.push(name);
-    const value = work();
-    open.pop();
+    open.push({ key, name });
+    let value: string;
+    try {
+      value = growing(at, work);
+    } finally {
+      open.pop();
+    }
+    setting.budget.characters(value.length, at.place);
     values.set(key, value);
     return value;
   }
@@ -70,14 +77,14 @@ export function recipeScope(source: ScopeSource, setting: ScopeSetting): RecipeS
     if (name === "package.epoch") return epoch;
     if (name === "package.full-version") return `${packageValue("package.version") ?? main.version.value}-r${epoch}`;
     const text = packageTexts.get(name);
-    return text && once(name, name, text, () => growing(text, () => pasteVariables(text.value, scope)));
+    return text && once(name, name, text, () => pasteVariables(text.value, scope));
   }
 
   function varValue(name: string): string | undefined {
     const text = vars.get(name);
     if (!text) return undefined;
     const key = `vars.${name}`;
-    return once(key, key, text, () => growing(text, () => substituteVariables(text.value, inVars, () => {})));
+    return once(key, key, text, () => substituteVariables(text.value, inVars, () => {}));
   }
 
   /** What a reference in a var means. */
@@ -99,9 +106,9 @@ export function recipeScope(source: ScopeSource, setting: ScopeSetting): RecipeS
   function transformed(transform: TransformSource, index: number): string | undefined {
     const { from, to } = transform;
     const known = { get: (name: string) => lookUp(name, index), keys: () => scope.keys() };
-    return once(`transform ${index}`, `vars.${to.value} (transform ${index + 1})`, from, () => {
+    return once(`transform ${index}`, `vars.${to.value}`, from, () => {
       const input = substituteText(from, known, setting.problems, { hint: suggestVariable(known) });
-      return transformText(input, transform, setting);
+      return substituteVariables(transformText(input, transform, setting), scope.get, () => {});
     });
   }
 
@@ -133,10 +140,6 @@ export function recipeScope(source: ScopeSource, setting: ScopeSetting): RecipeS
   };
   transforms.forEach(transformed);
   return scope;
-}
-
-function circle(open: readonly string[], name: string): string {
-  return [...open.slice(open.indexOf(name)), name].map((each) => each.replace(/^vars\./, "")).join(" → ");
 }
 
 function transformText(

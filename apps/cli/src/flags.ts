@@ -30,6 +30,20 @@ export const captureFlag = Flags.string({
   env: "MELANGE2_CAPTURE",
 });
 
+/** The flags that say what a recipe is compiled for, and with what. */
+export const recipeFlags = {
+  arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),
+  "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
+  "vars-file": Flags.string({ description: "YAML file of values for the recipe's vars, over its own" }),
+  "build-option": Flags.string({ description: "An option of the recipe's options to build with", ...repeatable }),
+  libc: Flags.option({
+    aliases: ["override-host-triplet-libc-substitution-flavor"],
+    description: "The C library that host.triplet.gnu and host.triplet.rust name",
+    options: ["gnu", "musl"] as const,
+    default: "gnu",
+  })(),
+};
+
 const engineGroup = { helpGroup: "ENGINE" } as const;
 
 /** The flags that say where steps run. */

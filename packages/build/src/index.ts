@@ -29,6 +29,8 @@ export { bytes, duration } from "./quantities.ts";
 export { cacheMounts } from "./recipe/cache-mounts.ts";
 export type { CompileBuildOptions, CompiledBuild } from "./recipe/compile-build.ts";
 export { compileBuild } from "./recipe/compile-build.ts";
+export type { CompiledFile, CompileFileOptions } from "./recipe/read-only.ts";
+export { compileFile, packageVersion, queryFile, yamlText } from "./recipe/read-only.ts";
 export type { BuildReport, ExportReport, FailureReport } from "./run/report.ts";
 export type { RunBuildOptions } from "./run/run-build.ts";
 export { runBuild } from "./run/run-build.ts";

@@ -1,11 +1,8 @@
 import { resolve } from "node:path";
+import type { BuildOptions, ExportAgain, ExportRequest, PackageOptions, Places } from "@melange2/build";
 import { MelangeError } from "@melange2/core";
 import { type GivenOption, optionVariable } from "@melange2/plugin-host";
-import type { EnvironmentAdditions } from "@melange2/recipe";
 import { Args, Flags, type Interfaces } from "@oclif/core";
-import type { ExportRequest } from "./build/export-request.ts";
-import type { PackageOptions } from "./build/packages-environment.ts";
-import type { Locations } from "./locations.ts";
 import { progressModes } from "./progress/progress.ts";
 
 /** Of a flag that may be given several times, one value each: the word behind a value is not one more. */
@@ -32,6 +29,20 @@ export const captureFlag = Flags.string({
   default: "current-state",
   env: "MELANGE2_CAPTURE",
 });
+
+/** The flags that say what a recipe is compiled for, and with what. */
+export const recipeFlags = {
+  arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),
+  "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
+  "vars-file": Flags.string({ description: "YAML file of values for the recipe's vars, over its own" }),
+  "build-option": Flags.string({ description: "An option of the recipe's options to build with", ...repeatable }),
+  libc: Flags.option({
+    aliases: ["override-host-triplet-libc-substitution-flavor"],
+    description: "The C library that host.triplet.gnu and host.triplet.rust name",
+    options: ["gnu", "musl"] as const,
+    default: "gnu",
+  })(),
+};
 
 const engineGroup = { helpGroup: "ENGINE" } as const;
 
@@ -100,9 +111,9 @@ type PackageFlagValues = Interfaces.InferredFlags<typeof packageFlags>;
 
 export function packageRequest(
   flags: PackageFlagValues,
-  { packages }: Locations,
+  { packages }: Places,
   env: NodeJS.ProcessEnv,
-): { readonly additions: EnvironmentAdditions; readonly packages: PackageOptions } {
+): { readonly additions: NonNullable<BuildOptions["additions"]>; readonly packages: PackageOptions } {
   return {
     additions: {
       packages: flags["package-append"] ?? [],
@@ -218,10 +229,10 @@ export function refuseIdleExportFlags(given: readonly string[]): void {
 }
 
 /**
- * `json`: standard output is to hold one JSON document. Of MELANGE2_EXPORT_OPT counts, where there is no `--export-opt`, what no other flag
+ * Of MELANGE2_EXPORT_OPT counts, where there is no `--export-opt`, what no other flag
  * says. Throws code `usage`.
  */
-export function exportRequest(flags: ExportFlagValues, json: boolean, env: NodeJS.ProcessEnv): ExportRequest {
+export function exportRequest(flags: ExportFlagValues, env: NodeJS.ProcessEnv): ExportRequest {
   const named = ownFlags.flatMap((name): GivenOption[] => {
     const value = flags[`export-${name}`];
     return value === undefined ? [] : [{ name, value: String(value), source: `--export-${name}` }];
@@ -236,6 +247,28 @@ export function exportRequest(flags: ExportFlagValues, json: boolean, env: NodeJ
     options: [...named, ...others],
     allowSecrets: flags["export-allow-secrets"],
     strict: flags["export-preflight"] === "strict",
-    json,
+    optionName: optionFlag,
   };
+}
+
+/** The words that ask for the same export again. */
+export function debugExportWords(
+  build: string,
+  { type, capture, options, allowSecrets }: ExportAgain,
+): readonly string[] {
+  return [
+    "debug",
+    "export",
+    build,
+    `--export-type=${type}`,
+    ...(capture === "current-state" ? [] : [`--capture=${capture}`]),
+    ...options.flatMap(({ name, value }) => {
+      const flag = optionFlag(name);
+      // This flag takes no value, and switches on.
+      if (name === "insecure" && value === true) return [flag];
+      const own = name !== "insecure" && !flag.startsWith("--export-opt ");
+      return own ? [`${flag}=${value}`] : ["--export-opt", `${name}=${value}`];
+    }),
+    ...(allowSecrets ? ["--export-allow-secrets"] : []),
+  ];
 }

@@ -48,5 +48,19 @@ export const rules: Readonly<Record<string, Rule>> = {
   "@melange2/exporter-command": exporter,
   "@melange2/plugin-host": { never: ["oclif", "engines", "exporters", "captures"] },
   "@melange2/testkit": { never: ["engines", "exporters"] },
-  melange2: {},
+  "@melange2/build": { never: ["engines", "exporters", "captures", "oclif", "process.env"] },
+  // Flags in, events and report out: what compiles, composes, runs, keeps, captures or exports is the library's.
+  melange2: {
+    never: [
+      "environment",
+      "recipe",
+      "records",
+      "oci",
+      "apk",
+      "apk-client",
+      "registry-client",
+      "llb",
+      "buildkit-client",
+    ],
+  },
 };

@@ -1,5 +1,5 @@
-import { DebugCommand } from "../../debug/debug-command.ts";
-import { copyOut } from "../../debug/files.ts";
+import { copyOut } from "@melange2/build";
+import { DebugCommand } from "../../debug-command.ts";
 import { buildArgument, captureFlag, requiredArgument } from "../../flags.ts";
 import { printableText } from "../../present/printable-text.ts";
 

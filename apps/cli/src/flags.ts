@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { BuildOptions, ExportAgain, ExportRequest, PackageOptions, Places } from "@melange2/build";
+import type { BuildOptions, ExportAgain, ExportRequest, PackageOptions } from "@melange2/build";
 import { MelangeError } from "@melange2/core";
 import { type GivenOption, optionVariable } from "@melange2/plugin-host";
 import { Args, Flags, type Interfaces } from "@oclif/core";
@@ -113,11 +113,10 @@ export const packageFlags = {
 
 type PackageFlagValues = Interfaces.InferredFlags<typeof packageFlags>;
 
-export function packageRequest(
-  flags: PackageFlagValues,
-  { packages }: Places,
-  env: NodeJS.ProcessEnv,
-): { readonly additions: NonNullable<BuildOptions["additions"]>; readonly packages: PackageOptions } {
+export function packageRequest(flags: PackageFlagValues): {
+  readonly additions: NonNullable<BuildOptions["additions"]>;
+  readonly packages: PackageOptions;
+} {
   return {
     additions: {
       packages: flags["package-append"] ?? [],
@@ -125,12 +124,10 @@ export function packageRequest(
       keyring: flags["keyring-append"] ?? [],
     },
     packages: {
-      cacheDirectory: flags["apk-cache-dir"] === undefined ? packages : resolve(flags["apk-cache-dir"]),
+      cacheDirectory: flags["apk-cache-dir"] === undefined ? undefined : resolve(flags["apk-cache-dir"]),
       ignoreSignatures: flags["ignore-signatures"],
       offline: flags.offline,
       ...(flags["lock-file"] === undefined ? {} : { lock: resolve(flags["lock-file"]) }),
-      directory: process.cwd(),
-      env,
     },
   };
 }

@@ -21,6 +21,7 @@ export { readyExport } from "./export/ready-export.ts";
 // For whoever shows builds.
 export { writeChunk } from "./export/write-chunk.ts";
 export type { BuildHost, Parts, Places } from "./host.ts";
+export { placesIn } from "./host.ts";
 export type { ForgetOptions, Forgotten } from "./kept/forget-builds.ts";
 export { forgetBuilds } from "./kept/forget-builds.ts";
 export type { KeptBuild, OpenKeptOptions } from "./kept/kept-build.ts";

@@ -201,7 +201,7 @@ export default class Build extends MelangeCommand {
         stepTimeout: flags["step-timeout"],
         debug: flags.debug,
         variables,
-        ...packageRequest(flags, host.places, process.env),
+        ...packageRequest(flags),
         engine,
         network: flags.network,
         capture: !flags["no-capture"],

@@ -95,7 +95,7 @@ export default class Environment extends MelangeCommand {
     host: BuildHost,
     tell: Tell,
   ): Promise<RecipeEnvironment> {
-    const { additions, packages } = packageRequest(flags, host.places, process.env);
+    const { additions, packages } = packageRequest(flags);
     const { lock: writeLock, ...unlocked } = packages;
     return recipeEnvironment(
       {

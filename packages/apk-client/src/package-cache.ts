@@ -26,6 +26,8 @@ export interface FetchedPackage {
   /** How to call it in errors. */
   readonly what: string;
   readonly checksum: string;
+  /** Bytes; 0 where the index does not say. */
+  readonly size: number;
 }
 
 export interface FetchOptions {
@@ -106,7 +108,7 @@ async function fetchPackage(
   if (at.kind === "folder") {
     const path = join(one.repositoryUrl, file);
     await refuseMissing(path, what);
-    return { path, what, checksum: one.checksum };
+    return { path, what, checksum: one.checksum, size: one.size };
   }
   if (one.checksum === "")
     throw new ApkError("index", `${repository.shown} gives no checksum for ${label}`, {
@@ -114,7 +116,7 @@ async function fetchPackage(
     });
   const folder = join(directory, "packages");
   const path = join(folder, `${one.checksum}.apk`);
-  const fetched = { path, what, checksum: one.checksum };
+  const fetched = { path, what, checksum: one.checksum, size: one.size };
   // Noting the use keeps the budget of the cache from taking it.
   const isThere = await utimes(path, new Date(), new Date()).then(
     () => true,

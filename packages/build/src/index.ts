@@ -22,6 +22,8 @@ export { readyExport } from "./export/ready-export.ts";
 export { writeChunk } from "./export/write-chunk.ts";
 export type { BuildHost, Parts, Places } from "./host.ts";
 export { placesIn } from "./host.ts";
+export type { PackageDifference } from "./kept/compare-packages.ts";
+export { comparePackages } from "./kept/compare-packages.ts";
 export type { ForgetOptions, Forgotten } from "./kept/forget-builds.ts";
 export { forgetBuilds } from "./kept/forget-builds.ts";
 export type { KeptBuild, OpenKeptOptions } from "./kept/kept-build.ts";

@@ -102,6 +102,7 @@ export type {
   ExportRecord,
   Failure,
   FailureRecord,
+  PackageRecord,
   RecordedFailure,
   StepRecord,
   StepState,

@@ -1,6 +1,6 @@
 import { realpathSync } from "node:fs";
 import { relative } from "node:path";
-import { installed } from "./locations.ts";
+import { installed } from "@melange2/build";
 
 /**
  * How printed commands begin, so that they can be pasted: `melange2` where that is on the PATH, `npx -- melange2` where it was started

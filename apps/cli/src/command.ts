@@ -1,6 +1,7 @@
 import { isMelangeError, MelangeError } from "@melange2/core";
 import { Command, Errors, Flags } from "@oclif/core";
 import { exitCodeOf, exitCodes } from "./exit-code.ts";
+import type { Interrupt } from "./interrupt.ts";
 import { surviveLostOutput } from "./output-errors.ts";
 import { errorJson, faultText } from "./present/error-text.ts";
 
@@ -9,6 +10,9 @@ export abstract class MelangeCommand extends Command {
   static override baseFlags = {
     json: Flags.boolean({ description: "Print the result as JSON on standard output" }),
   };
+
+  /** What interrupts this command, once anything does. */
+  protected interrupt: Interrupt | undefined;
 
   protected override async init(): Promise<void> {
     await super.init();
@@ -33,12 +37,13 @@ export abstract class MelangeCommand extends Command {
     return (end < 0 ? this.argv : this.argv.slice(0, end)).includes("--json");
   }
 
-  protected override async catch(error: Error): Promise<void> {
+  protected override async catch(thrown: Error): Promise<void> {
+    const error = firstOf(thrown);
     if (error instanceof Errors.ExitError) throw error;
     const shown = isMelangeError(error) ? error : (reasonOfAbort(error) ?? fromSystem(error) ?? fromOclif(error));
     await this.showError(shown ?? error);
     if (shown) this.result(errorJson(shown));
-    process.exitCode = shown ? exitCodeOf(shown.code) : exitCodes.engine;
+    process.exitCode = shown ? exitCodeOf(shown.code, this.interrupt) : exitCodes.engine;
   }
 
   /** On standard error, beside what `--json` prints. */
@@ -49,6 +54,11 @@ export abstract class MelangeCommand extends Command {
 
 /** The flags of every command, for one whose standard output is not its own: it is a file's, or a step's. */
 export const withoutJson = {} as typeof MelangeCommand.baseFlags;
+
+/** Where closing something fails after an error, the error is what a person must hear of. */
+function firstOf(error: Error): Error {
+  return error instanceof SuppressedError && error.suppressed instanceof Error ? firstOf(error.suppressed) : error;
+}
 
 /** Node rejects with an error of its own where it was stopped, and has the signal's reason as its cause. */
 function reasonOfAbort(error: Error): MelangeError | undefined {

@@ -1,7 +1,8 @@
+import { resolve } from "node:path";
+import type { BuildOptions, ExportAgain, ExportRequest, PackageOptions, Places } from "@melange2/build";
 import { MelangeError } from "@melange2/core";
 import { type GivenOption, optionVariable } from "@melange2/plugin-host";
-import { Args, Flags } from "@oclif/core";
-import type { ExportRequest } from "./build/export-request.ts";
+import { Args, Flags, type Interfaces } from "@oclif/core";
 import { progressModes } from "./progress/progress.ts";
 
 /** Of a flag that may be given several times, one value each: the word behind a value is not one more. */
@@ -69,6 +70,70 @@ export const engineFlags = {
     ...engineGroup,
   }),
 };
+
+const packagesGroup = { helpGroup: "PACKAGES" } as const;
+
+/** The flags that say where the packages of an environment are from; melange's own names. */
+export const packageFlags = {
+  "repository-append": Flags.string({
+    char: "r",
+    description:
+      "Package repository, beside the recipe's: an address of http or https, or a folder; @TAG ADDRESS tags it",
+    ...repeatable,
+    ...packagesGroup,
+  }),
+  "keyring-append": Flags.string({
+    char: "k",
+    description: "Public key that repositories are signed with, beside the recipe's: a file or an address",
+    ...repeatable,
+    ...packagesGroup,
+  }),
+  "package-append": Flags.string({
+    description: "Package in the environment, beside the recipe's",
+    ...repeatable,
+    ...packagesGroup,
+  }),
+  "ignore-signatures": Flags.boolean({
+    description: "Take package indexes that no known key has signed",
+    ...packagesGroup,
+  }),
+  "apk-cache-dir": Flags.string({
+    description: "Where package indexes and packages are kept; default: in melange2's state folder",
+    ...packagesGroup,
+  }),
+  "lock-file": Flags.string({
+    description: "File of the exact packages: build takes just these, environment writes it",
+    ...packagesGroup,
+  }),
+  offline: Flags.boolean({
+    description: "Take indexes and packages from the cache, and fetch nothing over the network",
+    ...packagesGroup,
+  }),
+};
+
+type PackageFlagValues = Interfaces.InferredFlags<typeof packageFlags>;
+
+export function packageRequest(
+  flags: PackageFlagValues,
+  { packages }: Places,
+  env: NodeJS.ProcessEnv,
+): { readonly additions: NonNullable<BuildOptions["additions"]>; readonly packages: PackageOptions } {
+  return {
+    additions: {
+      packages: flags["package-append"] ?? [],
+      repositories: flags["repository-append"] ?? [],
+      keyring: flags["keyring-append"] ?? [],
+    },
+    packages: {
+      cacheDirectory: flags["apk-cache-dir"] === undefined ? packages : resolve(flags["apk-cache-dir"]),
+      ignoreSignatures: flags["ignore-signatures"],
+      offline: flags.offline,
+      ...(flags["lock-file"] === undefined ? {} : { lock: resolve(flags["lock-file"]) }),
+      directory: process.cwd(),
+      env,
+    },
+  };
+}
 
 const exportGroup = { helpGroup: "EXPORT" } as const;
 
@@ -169,10 +234,10 @@ export function refuseIdleExportFlags(given: readonly string[]): void {
 }
 
 /**
- * `json`: standard output is to hold one JSON document. Of MELANGE2_EXPORT_OPT counts, where there is no `--export-opt`, what no other flag
+ * Of MELANGE2_EXPORT_OPT counts, where there is no `--export-opt`, what no other flag
  * says. Throws code `usage`.
  */
-export function exportRequest(flags: ExportFlagValues, json: boolean, env: NodeJS.ProcessEnv): ExportRequest {
+export function exportRequest(flags: ExportFlagValues, env: NodeJS.ProcessEnv): ExportRequest {
   const named = ownFlags.flatMap((name): GivenOption[] => {
     const value = flags[`export-${name}`];
     return value === undefined ? [] : [{ name, value: String(value), source: `--export-${name}` }];
@@ -187,6 +252,28 @@ export function exportRequest(flags: ExportFlagValues, json: boolean, env: NodeJ
     options: [...named, ...others],
     allowSecrets: flags["export-allow-secrets"],
     strict: flags["export-preflight"] === "strict",
-    json,
+    optionName: optionFlag,
   };
+}
+
+/** The words that ask for the same export again. */
+export function debugExportWords(
+  build: string,
+  { type, capture, options, allowSecrets }: ExportAgain,
+): readonly string[] {
+  return [
+    "debug",
+    "export",
+    build,
+    `--export-type=${type}`,
+    ...(capture === "current-state" ? [] : [`--capture=${capture}`]),
+    ...options.flatMap(({ name, value }) => {
+      const flag = optionFlag(name);
+      // This flag takes no value, and switches on.
+      if (name === "insecure" && value === true) return [flag];
+      const own = name !== "insecure" && !flag.startsWith("--export-opt ");
+      return own ? [`${flag}=${value}`] : ["--export-opt", `${name}=${value}`];
+    }),
+    ...(allowSecrets ? ["--export-allow-secrets"] : []),
+  ];
 }

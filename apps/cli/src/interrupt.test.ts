@@ -13,6 +13,33 @@ console.log("ready");
 setInterval(() => {}, 1000);
 `;
 
+/** A command that says more than a pipe holds, and ends when it is interrupted. */
+const unread = `
+const { interruptSignal } = await import(${JSON.stringify(join(import.meta.dirname, "interrupt.ts"))});
+const interrupt = interruptSignal();
+interrupt.signal.addEventListener("abort", () => {
+  process.exitCode = interrupt.exitCode;
+  interrupt.dispose();
+});
+process.stdout.write("x".repeat(4e6));
+process.stderr.write("ready");
+`;
+
+it.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const)("a command that %s interrupts ends with %i, though nobody reads what it says", async (name, expected) => {
+  const child = spawn(process.execPath, ["--conditions=melange2-source", "--input-type=module", "--eval", unread], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  await once(child.stderr, "data");
+  child.kill(name);
+  // Reading would let the process end by itself.
+  const [code] = await once(child, "exit");
+  expect(code).toBe(expected);
+});
+
 it("a signal that comes twice at once is one; a later one ends the process at once", async () => {
   const child = spawn(process.execPath, ["--conditions=melange2-source", "--input-type=module", "--eval", script], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -9,6 +9,7 @@ import { describe, expect, it, vi } from "vitest";
 import { configOf } from "./judges.ts";
 import { program as melange2, type Place, place } from "./melange2.ts";
 import { until } from "./observe.ts";
+import { ownRecipe } from "./own-recipe.ts";
 import { terminal } from "./terminal.ts";
 import { identities, userOf } from "./users.ts";
 
@@ -115,6 +116,31 @@ describe("SIGKILL", () => {
     expect(again.stderr).toContain("exported to");
     expect((await configOf(join(here.directory, "debug.tar"))).config.WorkingDir).toBe("/home/build");
     expect(await sessions(here)).toEqual([]);
+  });
+});
+
+describe("a reader that does not read keeps nothing from ending", () => {
+  const recipe = ownRecipe("red", ["dd if=/dev/zero of=big bs=1M count=64 2>/dev/null; exit 7"]);
+  const ways = {
+    "debug cat": ["debug", "cat", "big"],
+    "an export to standard output": ["debug", "export", "--export-path=-", "--export-compression=none"],
+  };
+  const cases = Object.entries(ways).flatMap(([what, args]) => [
+    { what, args, signal: "SIGINT" as const, code: 130 },
+    { what, args, signal: "SIGTERM" as const, code: 143 },
+  ]);
+  it.concurrent.for(cases)("$what ends by $signal with $code", async ({ args, signal, code }) => {
+    await using here = await place();
+    await writeFile(join(here.directory, "r.yaml"), recipe);
+    expect((await here.run(["build", "r.yaml", "--base", (await busyboxRoot()).tar])).code).toBe(1);
+    const child = here.start(args);
+    await once(child.stdout, "readable");
+    child.kill(signal);
+    const before = performance.now();
+    expect(await once(child, "exit")).toEqual([code, null]);
+    expect(performance.now() - before).toBeLessThan(10_000);
+    expect(await sessions(here)).toEqual([]);
+    await leftNothing(here);
   });
 });
 

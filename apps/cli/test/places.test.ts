@@ -38,3 +38,23 @@ it.concurrent("a folder named like the package beside the recipe is its source; 
   expect(await readFile(join(output, "folder/note"), "utf8")).toBe("source");
   expect(await readFile(join(output, "file/file"), "utf8")).toBe("source");
 });
+
+it.concurrent("exports in the source folder are no source, also renamed and once their builds are forgotten", async () => {
+  await using here = await place();
+  const args = ["build", "red.yaml", "--base", (await busyboxRoot()).tar];
+  await writeFile(join(here.directory, "red.yaml"), ownRecipe("red", ["ls; exit 7"]));
+  await here.shell("mkdir sub; ln -s red.yaml link; mkfifo pipe");
+  for (const compression of ["none", "gzip", "zstd"]) {
+    const exporting = ["--export-on-failure", "--export-path=sub/d.tar", `--export-compression=${compression}`];
+    expect((await here.run([...args, ...exporting])).stderr).toContain("exported to");
+    await here.shell(`mv sub/d.tar sub/${compression}; gzip -k sub/${compression}`);
+  }
+  const pruned = await here.run(["debug", "prune", "--all", "--force"]);
+  expect(pruned.code, pruned.stderr).toBe(0);
+  await here.shell("rm -rf state");
+  const { stderr } = await here.run([...args, "--progress=plain"]);
+  expect(stderr.match(/^ {3}1\| (?!total).*/gm)).toEqual(["   1| melange-out", "   1| red.yaml"]);
+  expect(stderr).toContain(
+    "not copied from the source folder: 1 link: link; 1 FIFO: pipe; 6 exported images: sub/gzip, ",
+  );
+});

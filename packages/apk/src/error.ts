@@ -1,9 +1,20 @@
 /**
  * The closed set of codes:
  * - `index`: an index that is damaged · `limit`: input larger than is allowed · `key`: a key that cannot be read
+ * - `package`: a package file that is damaged, changed or not allowed · `conflict`: two packages that have one path
+ * - `unavailable`: a repository or file that cannot be fetched · `repository`: a repository or key that is written wrongly
  * - `signature`: no good signature by a known key · `unresolvable`: no set of packages fulfils the world
  */
-export type ApkErrorCode = "index" | "limit" | "key" | "signature" | "unresolvable";
+export type ApkErrorCode =
+  | "index"
+  | "package"
+  | "conflict"
+  | "unavailable"
+  | "repository"
+  | "limit"
+  | "key"
+  | "signature"
+  | "unresolvable";
 
 const brand = Symbol.for("melange2.apk.error");
 

@@ -12,7 +12,7 @@ export interface GzipMember {
   readonly content: Buffer;
 }
 
-interface MemberOptions {
+export interface MemberOptions {
   /** Bytes that all contents may have together. */
   readonly limit: number;
   /** How to call the file in errors. */
@@ -32,7 +32,8 @@ export function gzipMembers(file: Uint8Array, options: MemberOptions): GzipMembe
   return members;
 }
 
-function memberAt(file: Uint8Array, start: number, left: number, { what, limit }: MemberOptions): GzipMember {
+/** The member that begins at `start`. Throws as {@link gzipMembers} does, also where the bytes end within the member. */
+export function memberAt(file: Uint8Array, start: number, left: number, { what, limit }: MemberOptions): GzipMember {
   const damaged = (why: string, cause?: unknown) =>
     new ApkError("index", `${what} is damaged: ${why}`, { hint: damagedHint, cause });
   const head = gzipHeaderLength(file.subarray(start));

@@ -120,7 +120,8 @@ export interface SearchResult {
 export interface StateKeeper {
   /**
    * A tar of what is at `path` (absolute), as `tar -C DIRNAME -cf - BASENAME` makes it: a file or a whole folder under its own name,
-   * `.` for the root; owners, modes, xattrs kept. Rejects with `not-found` where there is nothing.
+   * `.` for the root; owners, modes, xattrs kept. Sockets are not in it, or are empty files: an engine that can
+   * name them tells them by `onFinding`. Rejects with `not-found` where there is nothing.
    */
   read(at: Snapshot, path: string, options: { signal: AbortSignal }): Bytes;
   /** Looks for secrets' values, in any form that redaction masks, in any layer of these states, where the data is. */

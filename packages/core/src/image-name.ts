@@ -1,9 +1,13 @@
 import { MelangeError } from "./error.ts";
 
 const component = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+const label = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
 /** Only a point, a port or `localhost` tells a registry's host from the first part of a name: to Docker, `MyOrg/debug` is a name, and a bad one. */
-const host = "(?:(?:localhost|(?=[^/]*[.:])[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?)";
-const imageNamePattern = new RegExp(`^(?:${host}/)?${component}(?:/${component})*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`);
+const host = `(?:(?:localhost|(?=[^/]*[.:])${label}(?:\\.${label})*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?)`;
+/** Docker takes 64 digits of hex for an image's ID. */
+const imageNamePattern = new RegExp(
+  `^(?![0-9a-f]{64}:)(?:${host}/)?${component}(?:/${component})*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`,
+);
 const longestImageName = 255;
 const longestTag = 128;
 

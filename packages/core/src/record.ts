@@ -53,8 +53,20 @@ export interface Failure {
 export interface EnvironmentRecord {
   /** Diff ids, bottom layer first. */
   readonly layers: readonly Digest[];
-  /** Packages installed in it, where that is known. `origin`: the source package that it was built from. */
-  readonly packages?: readonly { readonly name: string; readonly version: string; readonly origin?: string }[];
+  /** Packages installed in it, where that is known. */
+  readonly packages?: readonly PackageRecord[];
+}
+
+/** A package of an environment. */
+export interface PackageRecord {
+  readonly name: string;
+  readonly version: string;
+  /** The source package that it was built from. */
+  readonly origin?: string;
+  /** Of its content, as its repository's index gives it, lowercase hex. */
+  readonly checksum?: string;
+  /** Where it is from; absent: the base brought it. */
+  readonly repository?: string;
 }
 
 /** How the image that carries this record came about; absent in the record kept on the machine. */

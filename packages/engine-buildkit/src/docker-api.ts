@@ -1,24 +1,31 @@
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request as startRequest } from "node:http";
 import { finished } from "node:stream/promises";
-import type { ByteSink, Bytes } from "@melange2/core";
+import type { ByteSink, Bytes, Digest } from "@melange2/core";
 import { engineError, interrupted, translated } from "./foreign-errors.ts";
+
+export interface DockerFacts {
+  /** The daemon's own id, whatever address it is reached at. */
+  readonly id: string;
+  readonly store: "classic" | "containerd";
+}
 
 /** The few calls of the Docker Engine API that moving images in and out takes. Reject with `engine` or `interrupted`. */
 export interface DockerApi {
-  /** The daemon's own id, whatever address it is reached at. */
-  id(signal: AbortSignal): Promise<string>;
-  /** Whether there is an image of this name. */
-  has(name: string, signal: AbortSignal): Promise<boolean>;
+  facts(signal: AbortSignal): Promise<DockerFacts>;
+  /** By which the daemon shows the image of this name; undefined: there is none. */
+  imageId(name: string, signal: AbortSignal): Promise<Digest | undefined>;
   /** `write` writes an archive; resolves when the daemon has taken it. */
   load(write: (sink: ByteSink) => Promise<unknown>, signal: AbortSignal): Promise<void>;
-  /** An image as `docker save` writes it. */
-  save(id: string, signal: AbortSignal): Bytes;
+  /** An image as `docker save` writes it. The containerd image store knows images by their names only, not by their configs' digests. */
+  save(name: string, signal: AbortSignal): Bytes;
   /** Takes a name from an image, and with the last one the image; one that is gone is no error. */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
 const longestAnswer = 4 << 20;
+/** Milliseconds after which a daemon that says nothing is given up. */
+const silenceLimit = 45_000;
 
 export function dockerApi(socketPath: string): DockerApi {
   /** Runs one exchange and ends its connection, whatever comes. */
@@ -49,6 +56,9 @@ export function dockerApi(socketPath: string): DockerApi {
   /** undefined: 404. */
   async function call(method: "GET" | "DELETE", path: string, signal: AbortSignal): Promise<unknown> {
     return exchange(method, path, signal, async (request, response) => {
+      request.setTimeout(silenceLimit, () => {
+        request.destroy(new Error(`it has said nothing for ${silenceLimit / 1000} s`));
+      });
       request.end();
       const answer = await response;
       const text = await textOf(answer);
@@ -59,10 +69,15 @@ export function dockerApi(socketPath: string): DockerApi {
   }
 
   return {
-    async id(signal) {
-      return ((await call("GET", "/info", signal)) as { ID: string }).ID;
+    async facts(signal) {
+      const info = (await call("GET", "/info", signal)) as { ID: string; DriverStatus?: unknown };
+      const containerd = JSON.stringify(info.DriverStatus ?? "").includes("io.containerd.snapshotter.v1");
+      return { id: info.ID, store: containerd ? "containerd" : "classic" };
     },
-    has: async (name, signal) => (await call("GET", `/images/${encodeURIComponent(name)}/json`, signal)) !== undefined,
+    async imageId(name, signal) {
+      const image = await call("GET", `/images/${encodeURIComponent(name)}/json`, signal);
+      return image === undefined ? undefined : (image as { Id: Digest }).Id;
+    },
     load: (write, signal) =>
       exchange("POST", "/images/load?quiet=1", signal, async (request, response) => {
         request.setHeader("Content-Type", "application/x-tar");
@@ -77,12 +92,17 @@ export function dockerApi(socketPath: string): DockerApi {
         // It says 200 before it knows whether it can.
         if (answer.statusCode !== 200 || text.includes('"errorDetail"')) throw refused("loading the base", text);
       }),
-    async *save(id, signal) {
+    async *save(name, signal) {
       if (signal.aborted) throw interrupted();
-      const request = startRequest({ socketPath, path: `/images/${encodeURIComponent(id)}/get`, agent: false, signal });
+      const request = startRequest({
+        socketPath,
+        path: `/images/${encodeURIComponent(name)}/get`,
+        agent: false,
+        signal,
+      });
       try {
         const [answer] = (await once(request.end(), "response")) as [IncomingMessage];
-        if (answer.statusCode !== 200) throw refused(`saving the image ${id}`, await textOf(answer));
+        if (answer.statusCode !== 200) throw refused(`saving the image ${name}`, await textOf(answer));
         yield* answer;
         await finished(answer);
       } catch (error) {

@@ -41,7 +41,13 @@ async function openSession(context: EngineContext, options: EngineOptions): Prom
     throw translated(error, "connecting to the daemon");
   });
   const [, socket] = /^docker:\/\/(.+)$/.exec(client.address) ?? [];
-  const daemon = socket === undefined ? buildkitd() : dockerd(socket);
+  const daemon =
+    socket === undefined
+      ? buildkitd()
+      : await dockerd(socket, options.signal).catch(async (error: unknown) => {
+          await client.close();
+          throw error;
+        });
   const spoolDirectory = join(context.stateDirectory, "spool");
   await sweepSpool(spoolDirectory);
   const permits = createPermits(options.secrets);

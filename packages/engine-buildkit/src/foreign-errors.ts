@@ -121,3 +121,7 @@ export function noRoom(address: string): MelangeError {
 export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw interrupted();
 }
+
+export function lostImage(name: string): MelangeError {
+  return engineError(`the Docker daemon made the image ${name} and shows none of that name`, "Try again; see its log.");
+}

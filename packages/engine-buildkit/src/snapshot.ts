@@ -7,6 +7,8 @@ export interface BaseFacts {
   /** What it is called in the graph. */
   readonly name: string;
   readonly state: State;
+  /** The same tree in the layers that the base came in; set where units stand on a copy of it. */
+  readonly image?: State | undefined;
   /** Media types of its layers, bottom first. */
   readonly layers: readonly string[];
 }

@@ -12,7 +12,7 @@ import { type BaseFacts, type BuildkitSnapshot, baseSnapshot, snapshotOfRun, typ
 import { isMarker, startOf, statusOf } from "./unit-op.ts";
 
 /** Version of what references hold. */
-const version = 2;
+const version = 3;
 
 /**
  * A reference holds the graph itself, so that its digests are the same whatever a later version of this program would make of the same
@@ -24,6 +24,7 @@ export function refOf(at: BuildkitSnapshot): StateRef {
     version,
     graph: packed(at.state),
     base: packed(at.base.state),
+    ...(at.base.image === undefined ? {} : { baseImage: packed(at.base.image) }),
     baseName: at.base.name,
     layers: at.base.layers,
     ...(at.run === undefined ? {} : runOf(at.run)),
@@ -108,7 +109,7 @@ function failureOf(ref: StateRef): string | undefined {
 }
 
 function parseRef(ref: StateRef): BuildkitSnapshot | undefined {
-  const { engine, graph, base: baseGraph, baseName, layers, marker, run, failed, statusFolder } = ref;
+  const { engine, graph, base: baseGraph, baseImage, baseName, layers, marker, run, failed, statusFolder } = ref;
   if (engine !== "buildkit" || ref.version !== version) return undefined;
   if (
     typeof graph !== "string" ||
@@ -117,7 +118,8 @@ function parseRef(ref: StateRef): BuildkitSnapshot | undefined {
     !Array.isArray(layers)
   )
     return undefined;
-  const base: BaseFacts = { name: baseName, state: unpacked(baseGraph), layers };
+  const image = typeof baseImage === "string" ? unpacked(baseImage) : undefined;
+  const base: BaseFacts = { name: baseName, state: unpacked(baseGraph), image, layers };
   if (marker === undefined) return baseSnapshot(base);
   if (typeof marker !== "string" || !isMarker(marker) || typeof run !== "string" || typeof statusFolder !== "string")
     return undefined;

@@ -3,12 +3,27 @@ import { connect } from "@melange2/buildkit-client";
 import { expect, test } from "vitest";
 import { recordsOf } from "../src/daemon-records.ts";
 import { counted } from "./counted.ts";
-import { everyRun, never } from "./daemons.ts";
+import { everyRun, forgetfulDaemons, never, steadyDaemons } from "./daemons.ts";
 import { prune } from "./lose-records.ts";
 import { after, atFailure, describeOn } from "./open-build.ts";
 
+const steady = everyRun.filter((daemon) => steadyDaemons.includes(daemon));
+
+describeOn(forgetfulDaemons, "failures on $name", (open) => {
+  test("the same failing build fails each time with its real log, whatever the daemon has lost", async () => {
+    const { mounts, script } = counted();
+    for (const _ of [1, 2, 3]) {
+      await using build = await open();
+      const good = await build.run(build.start, script("good", "echo good"), { mounts });
+      const bad = await build.run(after(good), script("bad", "echo going wrong; exit 7"), { mounts });
+      expect(bad.output).toBe("going wrong\n");
+      expect(bad.result).toMatchObject({ ok: false, step: 0, exit: { code: 7, reason: "exit" } });
+    }
+  });
+});
+
 /** A failed step's state is the daemon's own cached result, which a later build must neither take for news nor trip over. */
-describeOn(everyRun, "failures in the cache of $name", (open, address) => {
+describeOn(steady, "failures in the cache of $name", (open, address) => {
   test("the same failing build has its real log each time, and runs no good step again", async () => {
     const { mounts, script, log } = counted();
     for (const _ of [1, 2, 3]) {

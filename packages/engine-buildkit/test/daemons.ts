@@ -24,11 +24,24 @@ const docker = (socket: string | undefined) => (socket === undefined ? undefined
 /** Docker 20.10 leaves out fifos where it copies a folder. */
 const lacks = { fifos: "Docker 20.10 copies none" };
 
+const containerdStore = "dockerd 28, containerd store";
+
 export const daemons = [
   { name: "buildkitd", address: process.env.MELANGE2_TEST_BUILDKIT, lacks: {} },
   { name: "dockerd 20.10", address: docker(process.env.MELANGE2_TEST_DOCKER20), lacks },
   { name: "dockerd 28", address: docker(process.env.MELANGE2_TEST_DOCKER28), lacks: {} },
+  {
+    name: containerdStore,
+    address: docker(process.env.MELANGE2_TEST_DOCKER28_CONTAINERD),
+    lacks: {},
+  },
 ] as const;
+
+/** Those whose cached results go only when they are pruned. With the containerd image store, what one client prunes costs others theirs. */
+export const steadyDaemons = daemons.filter(({ name }) => name !== containerdStore);
+
+/** The others. */
+export const forgetfulDaemons = daemons.filter(({ name }) => name === containerdStore);
 
 /** What a default run tests on one of them. */
 export const everyRun = daemons.filter(({ name }) => name === "buildkitd" || process.env.MELANGE2_TEST_FULL === "1");

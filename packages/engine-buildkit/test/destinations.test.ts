@@ -104,7 +104,9 @@ describe.each(dockers)("an image for $name, which is the builder itself", ({ add
     const said = docker("run", "--rm", "--network=none", name, "/bin/sh", "-c", "cat /made; ls /.melange2");
     expect(said).toBe("partialnote");
     await using local = await image.open({ signal: never });
-    expect(local.imageId).toBe(delivered?.imageId);
+    // The containerd image store names an image by its manifest.
+    const classic = !docker("info", "--format", "{{.DriverStatus}}").includes("io.containerd.snapshotter.v1");
+    expect(local.imageId === delivered?.imageId).toBe(classic);
     expect(docker("inspect", "--format", "{{.RepoTags}}", name)).toBe(`[${name}]`);
   });
 });

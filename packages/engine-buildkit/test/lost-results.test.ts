@@ -3,12 +3,12 @@ import { type BuildkitClient, connect, type Job } from "@melange2/buildkit-clien
 import type { RunOptions, Snapshot, StateRef } from "@melange2/core";
 import { expect, test } from "vitest";
 import { counted } from "./counted.ts";
-import { daemons, never } from "./daemons.ts";
+import { never, steadyDaemons } from "./daemons.ts";
 import { prune } from "./lose-records.ts";
 import { after, atFailure, describeOn, type Ran, type TestBuild } from "./open-build.ts";
 
 /** A daemon keeps a step's root and its result apart: either may be gone, or be held by somebody, while the other is not. */
-describeOn(daemons, "results that $name has lost one by one", (open, address) => {
+describeOn(steadyDaemons, "results that $name has lost one by one", (open, address) => {
   /** A step that fails unless /count/good is there, and tells in its root how often it has run. */
   function flaky() {
     const { mounts, script, look, log } = counted();

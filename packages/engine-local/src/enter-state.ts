@@ -1,15 +1,16 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EnterOptions, Exit, ImageFile } from "@melange2/core";
 import { writeTar } from "@melange2/oci";
 import { bootText, inputOf, nestedCommand, secretsText } from "./boot-script.ts";
 import { exitOf, outOfMemoryKills, wasInterrupted } from "./exit.ts";
+import { foregroundText, resumingText } from "./foreground-text.ts";
 import type { Host } from "./host.ts";
 import { hostMount } from "./host-mount.ts";
 import { imageFileEntries } from "./image-file-entries.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import { besideDraft, type NewRoot, newRoot } from "./new-root.ts";
-import { launchSandbox, type Terminal } from "./sandbox.ts";
+import { launchSandbox, type Terminal, usersErrors } from "./sandbox.ts";
 import { secretValues } from "./secret-values.ts";
 import { shellQuote, shellWords } from "./shell-quote.ts";
 import { staticShell } from "./static-shell.ts";
@@ -26,8 +27,9 @@ done
 shift
 exec "$@"`;
 
-/** Where a shell of the host's is seen that was brought along. */
-const broughtShell = "/dev/.melange2-busybox";
+/** Where a shell of the host's is seen that was brought along: a folder of /dev. Its file has the name by which busybox knows itself. */
+const broughtFolder = ".melange2";
+const broughtShell = `/dev/${broughtFolder}/busybox`;
 
 /** A process on a scratch copy of a state, on the streams that Node has. Nothing of it stays. */
 export async function enterState(space: WorkSpace, at: LocalSnapshot, options: EnterOptions): Promise<Exit> {
@@ -84,13 +86,16 @@ function scriptText({ host, directory }: WorkSpace, root: NewRoot, options: Ente
     console: terminal === "own",
     nested: usual[0] === nestedCommand ? [usual[1] ?? ""] : [],
   });
-  return `${withSecrets ? secretsText(host) : ""}${boot}code=0
-if ${shellQuote(host.tool("chroot"))} . /bin/sh -c : 2>/dev/null; then
+  const [before, after] =
+    terminal === "own" ? [foregroundText, resumingText(besideDraft(root.draft, "jobs"))] : ["", ""];
+  return `${withSecrets ? secretsText(host) : ""}${boot}${usersErrors}
+code=0
+${before}if ${shellQuote(host.tool("chroot"))} . /bin/sh -c : 2>/dev/null; then
 ${shellWords(usual)} 3>&-${input.redirection} || code=$?${input.body}
 else
 ${withoutShell(host, root, (shell) => `${shellWords(words(shell, instead(options.argv, shell)))} 3>&-${input.redirection} || code=$?${input.body}`)}
 fi
-echo "end 0 $code" >&3
+${after}echo "end 0 $code" >&3
 `;
 }
 
@@ -100,7 +105,8 @@ function withoutShell(host: Host, root: NewRoot, command: (shell: readonly strin
   if (brought === undefined)
     return `echo "melange2: this state has no /bin/sh that runs, and this machine has no static busybox to bring along; files can be read with melange2 debug cat and cp" >&2
 code=127`;
-  writeFileSync(join(root.plan.devices, ".melange2-busybox"), "");
+  mkdirSync(join(root.plan.devices, broughtFolder));
+  writeFileSync(join(root.plan.devices, broughtFolder, "busybox"), "");
   return `echo "melange2: this state has no /bin/sh that runs; this is the busybox of the machine" >&2
 ${shellQuote(host.tool("mount"))} -n -o bind,ro,nosuid -- ${shellQuote(brought)} .${broughtShell}
 ${command([broughtShell, "sh"])}`;

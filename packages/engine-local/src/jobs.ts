@@ -23,6 +23,8 @@ export interface JobOptions {
   readonly mounts?: boolean;
   /** What an exit code means, where it does not simply mean that the job failed. */
   readonly failure?: ((code: number) => Error | undefined) | undefined;
+  /** Gets what it said on standard error, where it succeeded. */
+  readonly onWarnings?: (text: string) => void;
 }
 
 /** Longest part of a helper's stderr that is kept. */
@@ -68,6 +70,7 @@ async function ended(child: ChildProcess, options: JobOptions): Promise<void> {
   }
   if (options.signal.aborted) throw interrupted();
   if (code !== 0) throw options.failure?.(code ?? 0) ?? toolFailed(options.doing, code ?? by ?? "?", stderr);
+  options.onWarnings?.(stderr);
 }
 
 /** Process ids; those that `pid` started and that still run. */

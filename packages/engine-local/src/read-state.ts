@@ -1,4 +1,4 @@
-import type { Bytes, Snapshot } from "@melange2/core";
+import type { Bytes, EngineOptions, Snapshot } from "@melange2/core";
 import { overlayText } from "./boot-script.ts";
 import { createOptions, outputOf } from "./directory-tar.ts";
 import { notFound } from "./foreign-errors.ts";
@@ -8,6 +8,19 @@ import { mountableLayers } from "./merged-layers.ts";
 import { shellQuote, shellWords } from "./shell-quote.ts";
 import { walkText } from "./walk-text.ts";
 import type { WorkSpace } from "./work-space.ts";
+
+/** How GNU tar names a socket, which no tar can hold; other characters than printable ASCII are escaped there. */
+const ignoredSocket = /^.*?tar: (.*): socket ignored$/gm;
+const namesTold = 5;
+
+function tellSockets(warnings: string, { onFinding }: EngineOptions): void {
+  const names = Array.from(warnings.matchAll(ignoredSocket), ([, name]) => name);
+  if (names.length === 0) return;
+  // Of very many warnings only the last are known.
+  const more = names.length > namesTold ? " and others" : "";
+  const message = `left out, because a socket is of use to its process only: ${names.slice(0, namesTold).join(", ")}${more}`;
+  onFinding?.({ severity: "warning", message, hint: "Have the step remove it: it should be in no package." });
+}
 
 const nothingThere = 66;
 
@@ -32,6 +45,7 @@ export async function* readState(space: WorkSpace, at: Snapshot, path: string, s
     doing: `reading ${path}`,
     signal,
     mounts: true,
+    onWarnings: (text) => tellSockets(text, space.options),
     failure: (code) =>
       code === nothingThere
         ? notFound(`there is no ${path} in this state`, "list the folder above it first")

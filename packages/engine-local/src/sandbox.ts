@@ -38,18 +38,27 @@ export interface Sandbox {
 
 const reportFd = 3;
 const secretsFd = 4;
+const messagesFd = 5;
+
+/** What programs of the host say on the way to process 1 goes to descriptor 5, and the standard error that is the user's waits on 6. */
+const messagesApart = `exec 6>&2 2>&${messagesFd} ${messagesFd}>&-`;
+
+/** The line of process 1 from which on standard error is the user's, in a sandbox with the user's streams or a terminal of its own. */
+export const usersErrors = "exec 2>&6 6>&-";
 
 /** Process 1 and what starts it. What a step sends to its process group must not reach ours, which no namespace keeps apart. */
 function launchWords(host: Host, { network, script, terminal }: SandboxLaunch): readonly string[] {
   const namespaces = inNamespaces(host, { network, full: true });
   const shell = ["/bin/sh", script];
-  if (terminal !== "own") return [...namespaces, host.tool("setsid"), ...shell];
+  if (terminal === "none") return [...namespaces, host.tool("setsid"), ...shell];
+  if (terminal === "streams")
+    return ["/bin/sh", "-c", `${messagesApart}; exec "$@"`, "sh", ...namespaces, host.tool("setsid"), ...shell];
   // It copies keys and sizes to the terminal that it makes, and what comes from there to the screen.
   return [
     ...diesWithParent(host),
     host.tool("script"),
     "-qefc",
-    `exec ${shellWords([...namespaces, ...shell])}`,
+    `${messagesApart}; exec ${shellWords([...namespaces, ...shell])}`,
     "/dev/null",
   ];
 }
@@ -74,18 +83,18 @@ export function launchSandbox(host: Host, launch: SandboxLaunch): Sandbox {
     const stdio: ("ignore" | "pipe" | "inherit" | number)[] = [
       ...standard,
       "pipe",
-      ...(secrets ? (["pipe"] as const) : []),
+      secrets ? "pipe" : "ignore",
+      launch.terminal === "none" ? "ignore" : "pipe",
     ];
-    const ours = stdio.length;
     for (const fd of inheritedDescriptors()) {
-      if (fd < ours) continue;
       while (stdio.length < fd) stdio.push("ignore");
-      stdio[fd] = nothing;
+      if (stdio[fd] === undefined || stdio[fd] === "ignore") stdio[fd] = nothing;
     }
     const child = spawn(program, rest, { env: host.helperEnv, stdio });
-    if (secrets) sendSecrets(child.stdio[secretsFd] as Writable, launch.secrets);
-    const stderr = collectText(child.stderr);
-    onLines(child.stdio[reportFd] as Readable, (line) => {
+    const streams: readonly unknown[] = child.stdio;
+    if (secrets) sendSecrets(streams[secretsFd] as Writable, launch.secrets);
+    const messages = collectText((streams[messagesFd] ?? child.stderr) as Readable);
+    onLines(streams[reportFd] as Readable, (line) => {
       const report = parseReport(line);
       if (report?.event === "ready") ready = true;
       if (report !== undefined) launch.onReport(report);
@@ -94,7 +103,7 @@ export function launchSandbox(host: Host, launch: SandboxLaunch): Sandbox {
       ([code, by]) => {
         if (ready) return;
         if (killed) throw interrupted();
-        throw toolFailed("starting the sandbox", code ?? by, stderr());
+        throw toolFailed("starting the sandbox", code ?? by, messages());
       },
       (cause) => {
         throw cannotStart(program, cause);
@@ -113,9 +122,9 @@ export function launchSandbox(host: Host, launch: SandboxLaunch): Sandbox {
   }
 }
 
-function collectText(stream: Readable | null): () => string {
+function collectText(stream: Readable): () => string {
   let text = "";
-  stream?.setEncoding("utf8").on("data", (piece: string) => {
+  stream.setEncoding("utf8").on("data", (piece: string) => {
     text = (text + piece).slice(-64 * 1024);
   });
   return () => text;

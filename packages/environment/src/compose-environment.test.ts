@@ -250,6 +250,20 @@ describe("workspace", () => {
     ]);
   });
 
+  test("what is no regular file is named, unless .melangeignore names it; hard links become files", async () => {
+    const source = plant(scratch(), { a: "x", "d/f": "y", ".melangeignore": "ignored*\n" });
+    execFileSync("sh", ["-c", "ln -s a link; ln -s nowhere d/dangling; ln -s a ignored; ln a hard; mkfifo pipe"], {
+      cwd: source,
+    });
+    const { added, leftOut } = await compose({}, { source });
+    expect(leftOut).toEqual([
+      { path: "d/dangling", kind: "link" },
+      { path: "link", kind: "link" },
+      { path: "pipe", kind: "FIFO" },
+    ]);
+    expect([added.get("home/build/a")?.type, added.get("home/build/hard")?.type]).toEqual(["file", "file"]);
+  });
+
   test("symlinks of the base on the way are followed, never hidden", async () => {
     const linked = base(
       { name: "var/home", type: "directory", mode: 0o711 },

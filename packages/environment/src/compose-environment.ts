@@ -9,7 +9,7 @@ import { layerDraft } from "./layer-draft.ts";
 import { type MissingPackages, missingPackages } from "./missing-packages.ts";
 import { translated } from "./oci-error.ts";
 import type { OnProgress } from "./progress.ts";
-import { type SourceFile, sourceFiles } from "./source-files.ts";
+import { type LeftOut, type SourceFile, type SourceFiles, sourceFiles } from "./source-files.ts";
 
 export interface ComposeOptions {
   readonly base: Environment;
@@ -36,6 +36,8 @@ export interface ComposedEnvironment {
   /** What the recipe's `run-as` stands for; the workspace is this user's. */
   readonly user: User;
   readonly missingPackages: MissingPackages;
+  /** Of the source directory. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 /**
@@ -60,7 +62,8 @@ export async function composeEnvironment(options: ComposeOptions): Promise<Compo
   if (request.users.length + request.groups.length > 0) {
     layers.push(await cache.keep(accountsLayer(facts, accounts, options, time)));
   }
-  const entries = await workspaceEntries(facts, user, options, time);
+  const { files, leftOut } = await sourceOf(options);
+  const entries = workspaceEntries(facts, { owner: user, files, time }, options);
   const total = entries.reduce((sum, { header }) => sum + header.size, 0);
   const tar = counted(abortable(writeTar(entries), signal), (done) =>
     options.onProgress?.({ what: "copying the source directory", done: Math.min(done, total), total }),
@@ -70,6 +73,7 @@ export async function composeEnvironment(options: ComposeOptions): Promise<Compo
     environment: { platform: base.platform, config: base.config, layers },
     user,
     missingPackages: missingPackages(request.packages, facts.installed),
+    leftOut,
   };
 }
 
@@ -115,13 +119,18 @@ function accountsLayer(facts: BaseFacts, accounts: AccountFiles, options: Compos
   return layerFromEntries(draft.entries() as Parameters<typeof layerFromEntries>[0]);
 }
 
-async function workspaceEntries(
+function sourceOf({ workspace, cacheDirectory, signal }: ComposeOptions): SourceFiles | Promise<SourceFiles> {
+  const { sourceDirectory, leaveOut = [] } = workspace;
+  return sourceDirectory
+    ? sourceFiles(sourceDirectory, [cacheDirectory, ...leaveOut], signal)
+    : { files: [], leftOut: [] };
+}
+
+function workspaceEntries(
   facts: BaseFacts,
-  owner: User,
-  options: ComposeOptions,
-  time: bigint,
-): Promise<readonly TarInput[]> {
-  const { workspace, request, signal, cacheDirectory } = options;
+  { owner, files, time }: { readonly owner: User; readonly files: readonly SourceFile[]; readonly time: bigint },
+  { workspace, request }: ComposeOptions,
+): readonly TarInput[] {
   const draft = layerDraft(facts.tree, time);
   const directory = (path: string): void => draft.directory(path, { mode: 0o755, ...owner });
   const root = relative(posix.normalize(workspace.path));
@@ -133,9 +142,6 @@ async function workspaceEntries(
     directory(path);
   };
   directory(root);
-  const files: readonly SourceFile[] = workspace.sourceDirectory
-    ? await sourceFiles(workspace.sourceDirectory, [cacheDirectory, ...(workspace.leaveOut ?? [])], signal)
-    : [];
   for (const file of files) {
     const path = `${root}/${file.path}`;
     withParents(posix.dirname(path));

@@ -1,9 +1,10 @@
-import { constants } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, readFile, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { MelangeError } from "@melange2/core";
 import { type ByteString, type Bytes, textOf } from "@melange2/oci";
 import ignore, { type Ignore } from "ignore";
+import { isExportedArchive, isExportedLayout } from "./exported-image.ts";
 
 /** A regular file of the source directory. */
 export interface SourceFile {
@@ -15,35 +16,57 @@ export interface SourceFile {
   open(): Bytes;
 }
 
+/** What lies in a source directory, is named nowhere, and is no source all the same. */
+export interface LeftOut {
+  /** Relative. */
+  readonly path: string;
+  readonly kind: "link" | "FIFO" | "socket" | "device" | "exported image";
+}
+
+export interface SourceFiles {
+  readonly files: readonly SourceFile[];
+  readonly leftOut: readonly LeftOut[];
+}
+
 /**
- * The regular files of a directory in byte order, as melange copies them: symlinks, empty directories and special files are left out, and what
- * `.melangeignore` (gitignore patterns, read at the top) names; the file itself comes along. Also left out: what builds produce (`melange-out` at the top),
- * what melange2 has not finished (`.melange2-*`, anywhere), and `except`: files and directories that lie inside by accident. Rejects with `environment` when something cannot be read,
- * with the signal's reason when aborted.
+ * The regular files of a directory in byte order, as melange copies them: symlinks and special files are left out, and so are empty directories
+ * and what `.melangeignore` (gitignore patterns, read at the top) names; the file itself comes along. Names of one file, hard links, become files of
+ * their own. Also left out: what builds produce (`melange-out` at the top), what melange2 has not finished (`.melange2-*`, anywhere), debug images
+ * (archives and OCI layouts) whatever their names, and `except`: files and directories that lie inside by accident. Rejects with `environment` when
+ * something cannot be read, with the signal's reason when aborted.
  */
 export async function sourceFiles(
   directory: string,
   except: readonly string[],
   signal: AbortSignal,
-): Promise<readonly SourceFile[]> {
+): Promise<SourceFiles> {
   const ignored = await readIgnoreFile(directory);
   const skipped = new Set(await Promise.all(except.map((path) => realpath(path).catch(() => path))));
   const root = Buffer.from(await realpath(directory).catch((cause) => Promise.reject(unreadable(directory, cause))));
   const files: SourceFile[] = [];
+  const leftOut: LeftOut[] = [];
 
   const visit = async (at: Buffer, path: ByteString): Promise<void> => {
     signal.throwIfAborted();
     const names = await readdir(at, { encoding: "buffer" });
+    if (path !== "" && names.some((name) => name.equals(layoutMarker)) && (await isExportedLayout(at.toString()))) {
+      leftOut.push({ path: textOf(path), kind: "exported image" });
+      return;
+    }
     for (const name of names.sort(Buffer.compare)) {
       const child = Buffer.concat([at, slash, name]);
       if (name.subarray(0, unfinished.length).equals(unfinished) || skipped.has(child.toString())) continue;
       const childPath = path ? `${path}/${name.toString("latin1")}` : name.toString("latin1");
       const stats = await lstat(child);
+      const text = textOf(childPath);
       if (stats.isDirectory()) {
-        if (childPath === "melange-out" || isIgnored(ignored, `${textOf(childPath)}/`)) continue;
+        if (childPath === "melange-out" || isIgnored(ignored, `${text}/`)) continue;
         await visit(child, childPath);
-      } else if (stats.isFile() && !isIgnored(ignored, textOf(childPath)))
-        files.push({ path: childPath, mode: stats.mode & 0o777, size: stats.size, open: () => fileBytes(child) });
+      } else if (isIgnored(ignored, text)) continue;
+      else if (!stats.isFile()) leftOut.push({ path: text, kind: kindOf(stats) });
+      else if (await isExportedArchive(child.toString(), stats.size))
+        leftOut.push({ path: text, kind: "exported image" });
+      else files.push({ path: childPath, mode: stats.mode & 0o777, size: stats.size, open: () => fileBytes(child) });
     }
   };
 
@@ -55,11 +78,18 @@ export async function sourceFiles(
     if (errno === undefined) throw cause;
     throw unreadable(path ?? directory, cause);
   }
-  return files;
+  return { files, leftOut };
+}
+
+function kindOf(stats: Stats): LeftOut["kind"] {
+  if (stats.isSymbolicLink()) return "link";
+  if (stats.isFIFO()) return "FIFO";
+  return stats.isSocket() ? "socket" : "device";
 }
 
 const slash = Buffer.from("/");
 const unfinished = Buffer.from(".melange2-");
+const layoutMarker = Buffer.from("oci-layout");
 
 async function readIgnoreFile(directory: string): Promise<Ignore | undefined> {
   const text = await readFile(join(directory, ".melangeignore"), "utf8").catch((error: NodeJS.ErrnoException) => {

@@ -38,6 +38,8 @@ export interface TarEntry {
   readonly body: Bytes;
   /** Where the body begins in the tar, in bytes. */
   readonly bodyOffset: number;
+  /** Records of the extended header before the entry, those that the header has understood among them; undefined where there are none. */
+  readonly records?: ReadonlyMap<ByteString, Uint8Array>;
 }
 
 /** An entry on its way into a tar; `body` must give exactly `header.size` bytes. */

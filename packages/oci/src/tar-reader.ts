@@ -44,11 +44,12 @@ export async function* readTarEntries(
         continue;
       }
       const header = finish(block.header, said, global);
+      const records = said.records.size > 0 ? { records: said.records } : {};
       said = nothingSaid;
       const bodyOffset = source.position;
       const whole = source.now(header.size);
       const body = whole ? new WholeBody(whole) : new StreamedBody(source, header);
-      yield { header, body, bodyOffset };
+      yield { header, body, bodyOffset, ...records };
       const rest = (whole ? 0 : (body as StreamedBody).abandon()) + paddingOf(header.size);
       if (rest > 0 && !source.now(rest)) await skipExactly(source, rest);
     }

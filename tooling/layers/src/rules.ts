@@ -30,7 +30,9 @@ export const rules: Readonly<Record<string, Rule>> = {
   "@melange2/oci": { never: ["core", "network", "engines"] },
   "@melange2/registry-client": { never: ["core", "engines", "exporters"] },
   "@melange2/recipe": { never: ["engines", "exporters", "oci"] },
-  "@melange2/environment": { only: ["core", "oci"], never: ["network"] },
+  "@melange2/apk": { only: ["oci"], never: ["network", "processes", "process.env"] },
+  "@melange2/apk-client": { only: ["oci", "apk"], never: ["processes", "process.env"] },
+  "@melange2/environment": { only: ["core", "oci", "apk"], never: ["network"] },
   "@melange2/records": { only: ["core"] },
   "@melange2/llb": { never: ["core", "gRPC"] },
   "@melange2/buildkit-client": { never: ["core", "llb"] },
@@ -46,5 +48,19 @@ export const rules: Readonly<Record<string, Rule>> = {
   "@melange2/exporter-command": exporter,
   "@melange2/plugin-host": { never: ["oclif", "engines", "exporters", "captures"] },
   "@melange2/testkit": { never: ["engines", "exporters"] },
-  melange2: {},
+  "@melange2/build": { never: ["engines", "exporters", "captures", "oclif", "process.env"] },
+  // Flags in, events and report out: what compiles, composes, runs, keeps, captures or exports is the library's.
+  melange2: {
+    never: [
+      "environment",
+      "recipe",
+      "records",
+      "oci",
+      "apk",
+      "apk-client",
+      "registry-client",
+      "llb",
+      "buildkit-client",
+    ],
+  },
 };

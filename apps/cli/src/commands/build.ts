@@ -1,43 +1,54 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
+import {
+  type BuildOutcome,
+  type BuildReport,
+  build,
+  cacheMounts,
+  type ExportRequest,
+  newBuildId,
+  readVariables,
+} from "@melange2/build";
 import { isMelangeError, type Tell } from "@melange2/core";
-import { failureStore, newBuildId } from "@melange2/records";
 import { Flags, type Interfaces } from "@oclif/core";
-import { cacheMounts } from "../build/cache-mounts.ts";
-import { engineRequest } from "../build/engine-request.ts";
-import { type ExportRequest, readyExport } from "../build/export-request.ts";
-import { checkedEngine, openSession } from "../build/open-engine.ts";
-import { prepareBuild } from "../build/prepare-build.ts";
-import type { BuildReport } from "../build/report.ts";
-import { runBuild } from "../build/run-build.ts";
-import { readVariables } from "../build/secrets.ts";
-import { refuseUnwritable } from "../build/writable-folder.ts";
 import { calledAs } from "../called-as.ts";
 import { MelangeCommand } from "../command.ts";
 import { discover, tellProblems } from "../discovery.ts";
-import { exitCodes } from "../exit-code.ts";
+import { engineRequest } from "../engine-request.ts";
+import { exitCodeOf, exitCodes } from "../exit-code.ts";
 import {
+  debugExportWords,
   engineFlags,
   exportFlags,
   exportRequest,
+  packageFlags,
+  packageRequest,
   progressFlag,
   recipeFlags,
   refuseIdleExportFlags,
   repeatable,
   requiredArgument,
 } from "../flags.ts";
+import { buildHost } from "../host.ts";
 import { interruptSignal } from "../interrupt.ts";
-import { locations } from "../locations.ts";
 import { buildText } from "../present/build-text.ts";
 import { errorEvents } from "../present/error-text.ts";
 import { askedProgress, openProgress, type Progress, type ProgressMode } from "../progress/progress.ts";
+
+/** The report as `--json` has it: what asks for an export again is a command there. */
+function asJson({ failure, ...report }: BuildReport): unknown {
+  const exported = failure?.export;
+  if (!failure || !exported || exported.ok || !exported.again) return { ...report, ...(failure ? { failure } : {}) };
+  const again = ["melange2", ...debugExportWords(report.build, exported.again)];
+  return { ...report, failure: { ...failure, export: { ...exported, again } } };
+}
 
 export default class Build extends MelangeCommand {
   static override summary = "Build the packages of a recipe, step by step";
   static override description = [
     "When a step fails, its environment is kept on this machine (melange2 debug) and, with --export-on-failure, exported as an image.",
     "",
-    "Exit codes: 0 built, 1 a step failed, 2 usage or recipe error, 3 engine error, 130 interrupted. An export that fails never",
-    "changes a 1: it is reported beside it.",
+    "Exit codes: 0 built, 1 a step failed, 2 usage or recipe error, 3 engine error, 130 interrupted by Ctrl-C, 143 by SIGTERM. An export",
+    "that fails never changes a 1: it is reported beside it.",
   ].join("\n");
   static override examples = [
     "<%= config.bin %> build pkg.yaml --base rootfs.tar",
@@ -55,6 +66,7 @@ export default class Build extends MelangeCommand {
       description:
         "Files copied into the workspace, but for what .melangeignore there names and the base and what melange2 itself wrote (state, cache, output, archives); default: the folder beside the recipe that is named like the package, else the recipe's folder",
     }),
+    ...packageFlags,
     "cache-dir": Flags.string({ description: "Folder that steps see as /var/cache/melange; never part of an image" }),
     "cache-mount": Flags.string({
       description: "NAME:PATH, a folder that the engine keeps from build to build and steps see at PATH; in no image",
@@ -111,13 +123,14 @@ export default class Build extends MelangeCommand {
     const engineNamed = given.includes("engine") || Boolean(process.env.MELANGE2_ENGINE);
     const exporting = flags["export-on-failure"];
     if (!exporting) refuseIdleExportFlags(given);
-    const wanted = exporting ? exportRequest(flags, this.asJson, process.env) : undefined;
+    const wanted = exporting ? exportRequest(flags, process.env) : undefined;
     const interrupt = interruptSignal();
+    this.interrupt = interrupt;
     this.#progress = await openProgress(flags.progress as ProgressMode, process.stderr);
     try {
       const report = await this.build(args.recipe, flags, engineNamed, wanted, interrupt.signal);
       this.#progress.end();
-      if ("skipped" in report) this.result({ status: "skipped", reason: report.skipped });
+      if (report.status === "skipped") this.result(report);
       else this.show(report);
     } finally {
       interrupt.dispose();
@@ -154,13 +167,12 @@ export default class Build extends MelangeCommand {
     engineNamed: boolean,
     wanted: ExportRequest | undefined,
     signal: AbortSignal,
-  ): Promise<BuildReport | { readonly skipped: string }> {
+  ): Promise<BuildOutcome> {
     const tell = this.#tell;
-    const where = locations(process.env);
     const contributions = discover(this.config);
-    const { idle, ...request } = engineRequest(flags, engineNamed, process.env);
+    const { idle, ...engine } = engineRequest(flags, engineNamed, process.env);
     for (const flag of idle) {
-      const message = `${flag} is not for the engine "${request.name}", and is not used`;
+      const message = `${flag} is not for the engine "${engine.name}", and is not used`;
       tell({ type: "notice", level: "warning", message, hint: "Leave it out, or choose its engine with --engine." });
     }
     tellProblems(contributions, tell);
@@ -172,77 +184,41 @@ export default class Build extends MelangeCommand {
       env: process.env,
       signal,
     });
-    await refuseUnwritable(where.state, "melange2's state folder", "Give MELANGE2_STATE_DIR a folder of yours.");
-    const store = failureStore(where.builds);
-    const outDirectory = resolve(flags["out-dir"]);
-    const { failures } = await store.list();
-    const prepared = await prepareBuild({
-      recipe,
-      base: flags.base,
-      arch: flags.arch,
-      varsFile: flags["vars-file"],
-      buildOptions: flags["build-option"] ?? [],
-      libc: flags.libc,
-      sourceDirectory: flags["source-dir"],
-      pipelineDirectories: flags["pipeline-dir"] ?? [],
-      cacheDirectory: flags["cache-dir"],
-      caches: cacheMounts(flags["cache-mount"] ?? []),
-      stepTimeout: flags["step-timeout"],
-      debug: flags.debug,
-      variables,
-      basesDirectory: where.bases,
-      keptLayers: [...new Set(failures.flatMap(({ states }) => states.environment.diffIds))],
-      own: {
-        folders: [where.state, ...(flags["cache-dir"] === undefined ? [] : [resolve(flags["cache-dir"])])],
-        outDirectory,
-        exports: failures.flatMap((failure) => failure.exports.map(({ location }) => location)),
+    const host = buildHost({ contributions, toolVersion: this.config.version, json: this.asJson, signal });
+    return build(
+      {
+        id: this.#id,
+        recipe,
+        base: flags.base,
+        arch: flags.arch,
+        varsFile: flags["vars-file"],
+        buildOptions: flags["build-option"] ?? [],
+        libc: flags.libc,
+        sourceDirectory: flags["source-dir"],
+        pipelineDirectories: flags["pipeline-dir"] ?? [],
+        cacheDirectory: flags["cache-dir"] === undefined ? undefined : resolve(flags["cache-dir"]),
+        caches: cacheMounts(flags["cache-mount"] ?? []),
+        stepTimeout: flags["step-timeout"],
+        debug: flags.debug,
+        variables,
+        ...packageRequest(flags, host.places, process.env),
+        engine,
+        network: flags.network,
+        capture: !flags["no-capture"],
+        outDirectory: resolve(flags["out-dir"]),
+        exportOnFailure: wanted,
+        tell,
+        signal,
       },
-      tell,
-      signal,
-      beforeEnvironment: async (subject) => {
-        const engine = await checkedEngine({ contributions, engine: request, locations: where, tell, signal });
-        await refuseUnwritable(
-          join(outDirectory, subject.arch),
-          "the output folder",
-          "Give --out-dir a folder of yours.",
-        );
-        if (wanted === undefined) return { engine, ready: undefined };
-        const ready = await readyExport(contributions, wanted, subject, { tell, signal });
-        const message = `if a step fails, its environment goes to ${ready.prepared.destination}`;
-        tell({ type: "notice", level: "info", message });
-        return { engine, ready };
-      },
-    });
-    if ("skipped" in prepared) return prepared;
-    const { secrets } = variables;
-    await using session = await openSession(prepared.engine, {
-      secrets,
-      network: flags.network,
-      capture: !flags["no-capture"],
-      tell,
-      signal,
-    });
-    return await runBuild({
-      ...prepared,
-      id: this.#id,
-      engine: prepared.engine.name,
-      engineOptions: request.options,
-      session,
-      store,
-      secrets,
-      network: flags.network,
-      toolVersion: this.config.version,
-      outDirectory,
-      tell,
-      signal,
-    });
+      host,
+    );
   }
 
   private show(report: BuildReport): void {
-    if (!this.asEvents) process.stderr.write(buildText(report, calledAs(process.env)));
-    this.result(report);
-    process.exitCode = { built: exitCodes.built, failed: exitCodes.stepFailed, interrupted: exitCodes.interrupted }[
-      report.status
-    ];
+    const command = calledAs(process.env);
+    if (!this.asEvents) process.stderr.write(buildText(report, command));
+    this.result(asJson(report));
+    const interrupted = exitCodeOf("interrupted", this.interrupt);
+    process.exitCode = { built: exitCodes.built, failed: exitCodes.stepFailed, interrupted }[report.status];
   }
 }

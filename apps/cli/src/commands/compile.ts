@@ -1,16 +1,7 @@
+import { compileFile } from "@melange2/build";
 import type { Problem } from "@melange2/core";
-import {
-  type CompiledRecipe,
-  compiledConfiguration,
-  compileRecipe,
-  parseRecipeFile,
-  pipelineDirectories,
-  yamlText,
-} from "@melange2/recipe";
 import { MelangeCommand } from "../command.ts";
 import { recipeFlags, requiredArgument } from "../flags.ts";
-import { hostArchitecture } from "../host-architecture.ts";
-import { refuseMissingFolder } from "../pipeline-folder.ts";
 import { warningText } from "../present/error-text.ts";
 import { exactText } from "../present/printable-text.ts";
 
@@ -30,34 +21,24 @@ export default class Compile extends MelangeCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Compile);
-    const directories = flags["pipeline-dir"] ?? [];
-    directories.forEach(refuseMissingFolder);
-    const parsed = await parseRecipeFile(args.recipe, { varsFile: flags["vars-file"] });
-    const compiled = await compileRecipe(parsed, {
-      arch: flags.arch ?? hostArchitecture(),
-      pipelines: pipelineDirectories(directories),
+    const compiled = await compileFile(args.recipe, {
+      arch: flags.arch,
+      varsFile: flags["vars-file"],
       buildOptions: flags["build-option"] ?? [],
       libc: flags.libc,
+      pipelineDirectories: flags["pipeline-dir"] ?? [],
     });
     tellWarnings(compiled.warnings);
-    if (compiled.kind === "skipped") {
-      tellWarnings([{ message: `nothing to compile: ${compiled.reason}` }]);
-      this.result({ status: "skipped", reason: compiled.reason });
+    if ("skipped" in compiled) {
+      tellWarnings([{ message: `nothing to compile: ${compiled.skipped}` }]);
+      this.result({ status: "skipped", reason: compiled.skipped });
       return;
     }
-    tellWarnings(refusalsOf(compiled));
-    const configuration = await compiledConfiguration(compiled);
-    this.print(exactText(yamlText(configuration), process.stdout));
-    this.result(configuration);
+    this.print(exactText(compiled.text, process.stdout));
+    this.result(compiled.configuration);
   }
 }
 
 function tellWarnings(problems: readonly Problem[]): void {
   for (const problem of problems) process.stderr.write(warningText(problem));
-}
-
-/** What a build of the packages, or a test of them, refuses. */
-function refusalsOf({ refusals, packages }: CompiledRecipe): readonly Problem[] {
-  const all = [...refusals, ...packages.flatMap(({ test }) => test?.refusals ?? [])];
-  return all.map((problem) => ({ ...problem, message: `${problem.message}: the recipe compiles, but does not build` }));
 }

@@ -1,4 +1,4 @@
-import { parseRecipeFile } from "@melange2/recipe";
+import { packageVersion } from "@melange2/build";
 import { MelangeCommand } from "../command.ts";
 import { requiredArgument } from "../flags.ts";
 import { exactText } from "../present/printable-text.ts";
@@ -10,7 +10,7 @@ export default class PackageVersion extends MelangeCommand {
 
   async run(): Promise<void> {
     const { args } = await this.parse(PackageVersion);
-    const { name, version, epoch } = (await parseRecipeFile(args.recipe)).recipe.package;
+    const { name, version, epoch } = await packageVersion(args.recipe);
     const fullVersion = `${version}-r${epoch}`;
     this.print(exactText(`${name}-${fullVersion}\n`, process.stdout));
     this.result({ name, version, epoch, fullVersion });

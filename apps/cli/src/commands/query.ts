@@ -1,4 +1,4 @@
-import { parseRecipeFile, queryRecipe, yamlText } from "@melange2/recipe";
+import { queryFile, yamlText } from "@melange2/build";
 import { Args } from "@oclif/core";
 import { MelangeCommand } from "../command.ts";
 import { recipeFlags, requiredArgument } from "../flags.ts";
@@ -26,8 +26,7 @@ export default class Query extends MelangeCommand {
   async run(): Promise<void> {
     const { args, argv, flags } = await this.parse(Query);
     const fields = argv.slice(1).map(String);
-    const { recipe } = await parseRecipeFile(args.recipe, { varsFile: flags["vars-file"] });
-    const values = fields.map((field) => [field, queryRecipe(recipe, field)] as const);
+    const values = await queryFile(args.recipe, fields, { varsFile: flags["vars-file"] });
     this.print(exactText(values.map(([, value]) => lines(value)).join(""), process.stdout));
     this.result(Object.fromEntries(values.map(([field, value]) => [field, value ?? null])));
   }

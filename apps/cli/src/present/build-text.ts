@@ -1,7 +1,7 @@
+import { type BuildReport, bytes, type ExportReport, type FailureReport } from "@melange2/build";
 import { formatLocation, printable } from "@melange2/core";
-import type { BuildReport, ExportReport, FailureReport } from "../build/report.ts";
+import { debugExportWords } from "../flags.ts";
 import { printableText } from "./printable-text.ts";
-import { bytes } from "./quantities.ts";
 import { shellQuote } from "./shell-quote.ts";
 
 /** The end of a build as people read it. `command`: how melange2 is called here. */
@@ -27,18 +27,20 @@ function failureLines(
     `  at ${formatLocation(failure.location)} (${failure.path})`,
     ...(failure.lastLines.length > 0 ? ["  last output:"] : []),
     ...failure.lastLines.map((line) => `    ${printable(line)}`),
-    ...(failure.export ? exportLines(failure.export, command) : []),
+    ...(failure.export ? exportLines(report.build, failure.export, command) : []),
     ...(failure.kept ? keptLines(report.build, failure, command) : []),
     ...openLines(failure.export),
   ];
 }
 
-function exportLines(exported: ExportReport, command: readonly string[]): readonly string[] {
+function exportLines(build: string, exported: ExportReport, command: readonly string[]): readonly string[] {
   if (!exported.ok) {
     return [
       `  the export (${exported.exporter}) failed: ${exported.message}`,
       `    hint: ${exported.hint}`,
-      ...(exported.again ? [`    try again: ${shellQuote([...command, ...exported.again.slice(1)])}`] : []),
+      ...(exported.again
+        ? [`    try again: ${shellQuote([...command, ...debugExportWords(build, exported.again)])}`]
+        : []),
     ];
   }
   const { receipt, capture } = exported;
@@ -59,7 +61,7 @@ function exportLines(exported: ExportReport, command: readonly string[]): readon
 
 /** What a later export did, as people read it. */
 export function receiptText(exported: Extract<ExportReport, { ok: true }>): string {
-  return text([...exportLines(exported, []), ...openLines(exported)].map((line) => line.replace(/^ {2}/, "")));
+  return text([...exportLines("", exported, []), ...openLines(exported)].map((line) => line.replace(/^ {2}/, "")));
 }
 
 function keptLines(build: string, failure: FailureReport, command: readonly string[]): readonly string[] {

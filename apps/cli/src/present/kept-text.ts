@@ -1,5 +1,5 @@
+import type { StoredFailure, UnreadableFailure } from "@melange2/build";
 import { formatLocation, printable, recordedFailure, recordedSteps } from "@melange2/core";
-import type { StoredFailure, UnreadableFailure } from "@melange2/records";
 import { printableText } from "./printable-text.ts";
 import { shellQuote } from "./shell-quote.ts";
 

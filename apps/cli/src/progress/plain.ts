@@ -1,6 +1,6 @@
+import { bytes, duration } from "@melange2/build";
 import { type BuildEvent, describeExit, formatLocation, printable, type StepOutline } from "@melange2/core";
 import { printableText } from "../present/printable-text.ts";
-import { bytes, duration } from "../present/quantities.ts";
 import type { Progress } from "./progress.ts";
 import type { TextOutput } from "./text-output.ts";
 

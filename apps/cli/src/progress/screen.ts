@@ -1,5 +1,5 @@
+import { bytes, duration } from "@melange2/build";
 import { type BuildEvent, describeExit, formatLocation, printable, type StepOutline } from "@melange2/core";
-import { bytes, duration } from "../present/quantities.ts";
 
 /** What the live part of the screen shows of one build, as data: a pure fold over the build's events. */
 interface BuildScreen {

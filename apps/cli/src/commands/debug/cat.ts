@@ -1,6 +1,6 @@
+import { readFileAt } from "@melange2/build";
 import { withoutJson } from "../../command.ts";
-import { DebugCommand } from "../../debug/debug-command.ts";
-import { readFileAt } from "../../debug/files.ts";
+import { DebugCommand } from "../../debug-command.ts";
 import { buildArgument, captureFlag, requiredArgument } from "../../flags.ts";
 
 export default class DebugCat extends DebugCommand {

@@ -1,5 +1,5 @@
-import { DebugCommand } from "../../debug/debug-command.ts";
-import { copyOut } from "../../debug/files.ts";
+import { copyOut } from "@melange2/build";
+import { DebugCommand } from "../../debug-command.ts";
 import { buildArgument, captureFlag, requiredArgument } from "../../flags.ts";
 import { printableText } from "../../present/printable-text.ts";
 
@@ -16,7 +16,8 @@ export default class DebugCopy extends DebugCommand {
     const { args, flags } = await this.parse(DebugCopy);
     await using kept = await this.openKept(args.build);
     const { snapshot } = await kept.capture(flags.capture);
-    const target = await copyOut(kept, snapshot, args.source, args.destination, this.signal);
+    const { tell, signal } = this;
+    const target = await copyOut(kept, snapshot, args.source, args.destination, { tell, signal });
     this.endProgress();
     this.print(`${printableText(target)}\n`);
     this.result({ path: target });

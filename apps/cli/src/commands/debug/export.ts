@@ -1,7 +1,7 @@
+import { readyExport } from "@melange2/build";
 import { isMelangeError } from "@melange2/core";
 import { Flags } from "@oclif/core";
-import { readyExport } from "../../build/export-request.ts";
-import { DebugCommand } from "../../debug/debug-command.ts";
+import { DebugCommand } from "../../debug-command.ts";
 import { tellProblems } from "../../discovery.ts";
 import { exitCodes } from "../../exit-code.ts";
 import { buildArgument, exportFlags, exportRequest } from "../../flags.ts";
@@ -18,14 +18,13 @@ export default class DebugExport extends DebugCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(DebugExport);
-    const request = exportRequest(flags, this.asJson, process.env);
+    const request = exportRequest(flags, process.env);
     const stored = await this.stored(args.build);
     const { subject } = stored.record;
     const { tell, signal } = this;
     await this.startProgress();
-    const contributions = this.contributions;
-    tellProblems(contributions, tell);
-    const ready = await readyExport(contributions, request, subject, { tell, signal });
+    tellProblems(this.contributions, tell);
+    const ready = await readyExport(this.host, request, subject, { tell, signal });
     await using kept = await this.openKept(stored.id, { rerun: flags.rerun });
     try {
       const exported = await kept.export(ready);

@@ -1,4 +1,4 @@
-import { failureStore } from "@melange2/records";
+import { failureStore } from "@melange2/build";
 import { MelangeCommand } from "../../command.ts";
 import { locations } from "../../locations.ts";
 import { listText } from "../../present/kept-text.ts";

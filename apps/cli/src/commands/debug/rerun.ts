@@ -1,8 +1,8 @@
+import { runInScratch } from "@melange2/build";
 import { commandOf, debugDirectory, MelangeError, type Step } from "@melange2/core";
 import { Flags } from "@oclif/core";
 import { withoutJson } from "../../command.ts";
-import { DebugCommand } from "../../debug/debug-command.ts";
-import { runInScratch } from "../../debug/scratch.ts";
+import { DebugCommand } from "../../debug-command.ts";
 import { buildArgument } from "../../flags.ts";
 
 /** Bytes. The kernel takes a word of 128 KiB at most. */
@@ -49,6 +49,6 @@ export default class DebugRerun extends DebugCommand {
       interactive: false,
       signal: this.signal,
     });
-    process.exitCode = exit.code;
+    this.endAs(exit);
   }
 }

@@ -1,6 +1,6 @@
+import { runInScratch } from "@melange2/build";
 import { withoutJson } from "../../command.ts";
-import { DebugCommand } from "../../debug/debug-command.ts";
-import { runInScratch } from "../../debug/scratch.ts";
+import { DebugCommand } from "../../debug-command.ts";
 import { buildArgument, captureFlag } from "../../flags.ts";
 
 export default class DebugShell extends DebugCommand {
@@ -27,6 +27,6 @@ export default class DebugShell extends DebugCommand {
       interactive,
       signal: this.signal,
     });
-    process.exitCode = exit.code;
+    this.endAs(exit);
   }
 }

@@ -1,5 +1,5 @@
+import { failureStore } from "@melange2/build";
 import { recordedFailure } from "@melange2/core";
-import { failureStore } from "@melange2/records";
 import { Flags } from "@oclif/core";
 import { calledAs } from "../../called-as.ts";
 import { MelangeCommand } from "../../command.ts";

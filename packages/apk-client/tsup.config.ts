@@ -1,0 +1,3 @@
+import { library } from "@melange2-tooling/presets/tsup";
+
+export default library();

@@ -2,10 +2,13 @@ import { spawn } from "node:child_process";
 import { createPublicKey } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { resolveEnvironment } from "@melange2/apk";
+
+import { ownedName } from "@melange2/oci";
 import { makeIndex, makePackage, testKey } from "@melange2-tooling/fixtures";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openRepositories, type RepositoriesOptions } from "../src/index.ts";
@@ -142,6 +145,34 @@ describe("a server that fails is asked again", () => {
     expect(ranges[1]).toMatch(/^bytes=\d+-$/);
   });
 
+  /** Answers with a package's first half and ends, as a server does that knows neither lengths nor ranges. */
+  const half = (response: ServerResponse) => {
+    const content = served.files.get("x86_64/a-1.0-r0.apk") ?? Buffer.alloc(0);
+    response.socket?.end(
+      Buffer.concat([
+        Buffer.from("HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n"),
+        content.subarray(0, content.length / 2),
+      ]),
+    );
+    return true;
+  };
+
+  test("and a download that ends early, without a word about its length, goes on", async () => {
+    let left = 1;
+    served.misbehave = ({ url }, response) => Boolean(url?.includes("/a-1.0")) && left-- > 0 && half(response);
+    expect((await fetched()).files).toHaveLength(2);
+    expect(served.asked.filter(({ line }) => line.includes("/a-1.0")).at(-1)?.headers.range).toMatch(/^bytes=\d+-$/);
+  });
+
+  test("but not for ever, where each download ends early and begins anew", async () => {
+    served.misbehave = ({ url }, response) => Boolean(url?.includes("/a-1.0")) && half(response);
+    await expect(fetched(["a"])).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(/a-1\.0-r0 of .* ended after \d+ of \d+ bytes \(\d attempts\)/),
+    });
+    expect(served.count(".apk")).toBeLessThan(8);
+  });
+
   test("until the attempts are used up, and then it is named", async () => {
     served.misbehave = (_, response) => Boolean(response.writeHead(503).end());
     await expect(fetched()).rejects.toMatchObject({
@@ -192,7 +223,8 @@ describe("an error names the repository and what was tried where", () => {
       code: expect.stringMatching(/package|unavailable/),
       message: expect.stringMatching(/a-1\.0-r0 of .*(?:not the file that the index names|bytes)/),
     });
-    expect((await readdir(join(folder, "cache/packages"))).filter((name) => name.endsWith(".part"))).toEqual([]);
+    const left = await readdir(join(folder, "cache/packages"));
+    expect(left.filter((name) => name.startsWith(served.packages[0]?.checksum ?? ""))).toEqual([]);
   });
 
   test("it has stopped sending", async () => {
@@ -268,8 +300,38 @@ test("a claim of a process that was killed keeps nobody waiting", async () => {
   await mkdir(join(folder, "cache/packages"), { recursive: true });
   const child = spawn(process.execPath, ["-e", ""]);
   await once(child, "exit");
-  await writeFile(join(folder, "cache/packages", `${a?.checksum}.apk.claim`), String(child.pid));
+  const owner = ownedName("claim").replace(`-${process.pid}-`, `-${child.pid}-`);
+  await writeFile(join(folder, "cache/packages", `${a?.checksum}.apk.claim`), owner);
   expect((await fetched(["a"])).files).toHaveLength(1);
+});
+
+test("a download whose process was killed goes on where it ended", async () => {
+  const [a] = served.packages;
+  await mkdir(join(folder, "cache/packages"), { recursive: true });
+  const child = spawn(process.execPath, ["-e", ""]);
+  await once(child, "exit");
+  const left = ownedName(`${a?.checksum}.apk.part`).replace(`-${process.pid}-`, `-${child.pid}-`);
+  await writeFile(join(folder, "cache/packages", left), a?.bytes.subarray(0, 50_000) ?? "");
+  await fetched(["a"]);
+  expect(served.asked.at(-1)?.headers.range).toBe("bytes=50000-");
+  expect(await readdir(join(folder, "cache/packages"))).toEqual([`${a?.checksum}.apk`]);
+});
+
+test("what was left of another file is not taken for a beginning", async () => {
+  const [a] = served.packages;
+  await mkdir(join(folder, "cache/packages"), { recursive: true });
+  await writeFile(join(folder, "cache/packages", `${a?.checksum}.apk.part`), Buffer.alloc(50_000, "x"));
+  const { files } = await fetched(["a"]);
+  expect(await readFile(files[0]?.path ?? "")).toEqual(a?.bytes);
+});
+
+test("an index in the cache that is not the one that was kept is fetched anew", async () => {
+  await fetched();
+  const indexes = join(folder, "cache/indexes");
+  const [file = ""] = (await readdir(indexes)).filter((name) => name.endsWith(".tar.gz"));
+  await writeFile(join(indexes, file), "damaged");
+  await fetched();
+  expect(served.asked.at(-1)?.headers["if-none-match"]).toBeUndefined();
 });
 
 test("an abort ends a download at once, and leaves what came for the next", async () => {

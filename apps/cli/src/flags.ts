@@ -101,6 +101,10 @@ export const packageFlags = {
     description: "Where package indexes and packages are kept; default: in melange2's state folder",
     ...packagesGroup,
   }),
+  "lock-file": Flags.string({
+    description: "File of the exact packages: build takes just these, environment writes it",
+    ...packagesGroup,
+  }),
   offline: Flags.boolean({
     description: "Take indexes and packages from the cache, and fetch nothing over the network",
     ...packagesGroup,
@@ -124,6 +128,7 @@ export function packageRequest(
       cacheDirectory: flags["apk-cache-dir"] === undefined ? packages : resolve(flags["apk-cache-dir"]),
       ignoreSignatures: flags["ignore-signatures"],
       offline: flags.offline,
+      ...(flags["lock-file"] === undefined ? {} : { lock: resolve(flags["lock-file"]) }),
       directory: process.cwd(),
       env,
     },

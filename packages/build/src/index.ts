@@ -10,6 +10,12 @@ export { checkedEngine, openEngine, openSession } from "./engine/open-engine.ts"
 export type { ComposeBuildOptions, ComposedBuild } from "./environment/compose-build.ts";
 export { composeBuild } from "./environment/compose-build.ts";
 export type { EnvironmentPackage, PackageOptions } from "./environment/packages-environment.ts";
+export type {
+  RecipeEnvironment,
+  RecipeEnvironmentOptions,
+  UseEnvironmentOptions,
+} from "./environment/recipe-environment.ts";
+export { enterEnvironment, exportEnvironment, recipeEnvironment } from "./environment/recipe-environment.ts";
 export type { ExportAgain, ExportRequest, ReadyExport } from "./export/ready-export.ts";
 export { readyExport } from "./export/ready-export.ts";
 // For whoever shows builds.

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { createPublicKey } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import type { ServerResponse } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -193,6 +194,30 @@ describe("an error names the repository and what was tried where", () => {
     });
   });
 
+  test("the proxy does not answer, and neither does what is behind it", async () => {
+    const variables = { HTTP_PROXY: "http://127.0.0.1:1" };
+    const http = { attempts: 1 };
+    expect(await refused({ repositories: ["http://packages.example.com/os"], variables, http })).toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("packages.example.com/os"),
+      hint: expect.stringContaining("the proxy that HTTP_PROXY names"),
+    });
+  });
+
+  test.each(["HTTP_PROXY", "https_proxy"])("%s is not a proxy's address, and its text is not told", async (name) => {
+    const variables = { [name]: "ftp://me:hunter2@proxy.example.com" };
+    const error = await refused({ variables });
+    expect(error).toMatchObject({ code: "repository", message: expect.stringMatching(/_PROXY is not the address/) });
+    expect(String(error)).not.toContain("hunter2");
+  });
+
+  test.each(["http://", "https://keys.example.com/", "https://keys.example.com"])(
+    "the key %s has no name",
+    async (key) => {
+      expect(await refused({ keyring: [key] })).toMatchObject({ code: "key", message: expect.stringContaining(key) });
+    },
+  );
+
   test("there is no index", async () => {
     served.files.delete(index);
     expect(await refused()).toMatchObject({ message: expect.stringContaining("answers 404") });
@@ -277,6 +302,32 @@ test("HTTP_AUTH goes to its host alone, a port included", async () => {
   await expect(fetched(["a"], { variables: { HTTP_AUTH: "me:hunter2" } })).rejects.toSatisfy(
     (error: Error) => !error.message.includes("hunter2") && error.message.includes("HTTP_AUTH"),
   );
+});
+
+test("requests go through a proxy, but for hosts that NO_PROXY names and for this machine", async () => {
+  const asked: string[] = [];
+  const proxy = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    const path = new URL(request.url ?? "").pathname.replace(/^\/os\//, "");
+    const content = served.files.get(decodeURIComponent(path));
+    response.writeHead(content ? 200 : 404).end(content);
+  });
+  await once(proxy.listen(0, "127.0.0.1"), "listening");
+  const variables = {
+    http_proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    NO_PROXY: "direct.invalid",
+  };
+  await fetched(["a"], { variables, repositories: ["http://packages.example.com/os"] });
+  expect(asked).toEqual([
+    "http://packages.example.com/os/x86_64/APKINDEX.tar.gz",
+    "http://packages.example.com/os/x86_64/a-1.0-r0.apk",
+  ]);
+  await fetched(["a"], { variables });
+  const direct = { variables, repositories: ["http://direct.invalid/os"], http: { attempts: 1 } };
+  await expect(fetched(["a"], direct)).rejects.toMatchObject({ code: "unavailable" });
+  expect(asked).toHaveLength(2);
+  proxy.closeAllConnections();
+  await once(proxy.close(), "close");
 });
 
 test("two processes on one cold cache fetch each package once", async () => {

@@ -19,7 +19,7 @@ export interface Explanation {
   }[];
   readonly candidates: readonly {
     readonly package: string;
-    /** The address of its repository's folder. */
+    /** The address of its repository's folder, without credentials. */
     readonly repository: string;
     readonly why: string;
   }[];
@@ -45,7 +45,7 @@ export function explain({ failure, chain, rejected: all }: Unfulfilled, universe
     })),
     candidates: rejected.map(({ candidate, rejection }) => ({
       package: printable(candidate.label),
-      repository: printable(candidate.repository.url),
+      repository: printable(candidate.repository.shown ?? candidate.repository.url),
       why: why(rejection, chain.requirer),
     })),
     nearest,

@@ -6,6 +6,8 @@ import { parseVersion, type Version } from "./version.ts";
 export interface RepositoryIndex {
   /** The address of its folder, `REPOSITORY/ARCH`: what packages' addresses begin with. */
   readonly url: string;
+  /** The same for people, without credentials; absent: as it is. */
+  readonly shown?: string;
   /** Its packages are taken only where this tag is asked for; empty: always. */
   readonly tag: string;
   readonly packages: readonly PackageRecord[];

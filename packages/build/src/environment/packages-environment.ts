@@ -158,7 +158,7 @@ async function resolvedPackages(options: PackagesEnvironmentOptions): Promise<Ch
 
 async function lockedChoice(options: PackagesEnvironmentOptions, lockFile: string): Promise<Choice> {
   const { fetchLocked, lockedPackages, parseLockFile } = await import("@melange2/apk-client");
-  const { packages, signal } = options;
+  const { packages, arch, request, signal } = options;
   const text = await readFile(lockFile, "utf8").catch((cause: NodeJS.ErrnoException) => {
     throw new MelangeError("usage", `the lock file ${lockFile} cannot be read: ${cause.code}`, {
       hint: "Write it first: melange2 environment RECIPE --lock-file FILE.",
@@ -168,7 +168,11 @@ async function lockedChoice(options: PackagesEnvironmentOptions, lockFile: strin
   const lock = parseLockFile(text, lockFile, lockedRequest(options));
   const locked = lockedPackages(lock);
   const files = await fetchTask(options, locked.length, (onBytes) =>
-    fetchLocked(lock, { ...packages, variables: packages.env, signal }, onBytes),
+    fetchLocked(
+      lock,
+      { ...packages, repositories: repositoriesOf(request), arch, variables: packages.env, signal },
+      onBytes,
+    ),
   );
   return {
     files,

@@ -1,65 +1,77 @@
-import { open, readFile, rm, stat } from "node:fs/promises";
+import { link, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
+import { hasEndedOwner, ownedName } from "@melange2/oci";
+
+// A claim is a file beside the result, and its text is a name that only its owner has. Claims save work and keep nothing safe: where two
+// processes hold one after all, both do the work, each in files of its own.
+
+/** How often an owner shows that it lives. */
+const beat = 5_000;
+/** An owner on another machine that has not shown itself for so long has ended. */
+const longestSilence = 60_000;
+const glance = 50;
 
 /**
- * Has one of several processes do a piece of work whose result is a file: the others wait for it. A process that was killed at it is followed by the next.
+ * Has one of several processes do a piece of work whose result is a file, while the others wait for it. When the one is killed at it, the next one does it.
  * Rejects with what the work rejects with, or with the signal's reason.
  */
-export async function onceAmongProcesses(
-  path: string,
-  work: () => Promise<void>,
-  signal: AbortSignal,
-  onWait: () => void = () => {},
-): Promise<void> {
+export async function onceAmongProcesses(path: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
   const claim = `${path}.claim`;
+  const owner = ownedName("claim");
   for (;;) {
     signal.throwIfAborted();
     if (await exists(path)) return;
-    if (await claimed(claim)) {
+    if (await take(claim, owner)) {
+      const beating = setInterval(() => void utimes(claim, new Date(), new Date()).catch(() => {}), beat).unref();
       try {
         // Between the look and the claim, another process may have done it.
         if (!(await exists(path))) await work();
         return;
       } finally {
-        await rm(claim, { force: true });
+        clearInterval(beating);
+        await release(claim, owner);
       }
     }
-    if (await isAbandoned(claim)) await rm(claim, { force: true });
-    else {
-      onWait();
-      await delay(50, undefined, { signal }).catch(() => {});
-    }
+    const abandoned = await abandonedOwner(claim);
+    if (abandoned !== undefined) await release(claim, abandoned);
+    else await delay(glance, undefined, { signal }).catch(() => {});
   }
 }
 
-async function claimed(claim: string): Promise<boolean> {
+/** The name is in the file from the file's beginning on. */
+async function take(claim: string, owner: string): Promise<boolean> {
+  const own = `${claim}-${owner}`;
+  await writeFile(own, owner, { mode: 0o600 });
   try {
-    const handle = await open(claim, "wx", 0o600);
-    await handle.writeFile(String(process.pid)).finally(() => handle.close());
+    await link(own, claim);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
+  } finally {
+    await rm(own, { force: true });
   }
 }
 
-/** A claim without a number is being written, unless it stays so. */
-async function isAbandoned(claim: string): Promise<boolean> {
+/** Removes a claim if it is still this owner's; another process may have taken it over and claimed anew since the look. */
+async function release(claim: string, owner: string): Promise<void> {
+  const moved = `${claim}-${ownedName("released")}`;
   try {
-    const owner = Number(await readFile(claim, "utf8"));
-    if (owner > 0) return !isAlive(owner);
-    return Date.now() - (await stat(claim)).mtimeMs > 10_000;
+    await rename(claim, moved);
   } catch {
-    return false;
+    return;
   }
+  if ((await readFile(moved, "utf8")) !== owner) await link(moved, claim).catch(() => {});
+  await rm(moved, { force: true });
 }
 
-function isAlive(id: number): boolean {
+/** The owner of a claim that nobody works on any more; undefined: somebody does, or there is no claim. */
+async function abandonedOwner(claim: string): Promise<string | undefined> {
   try {
-    process.kill(id, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    const [owner, { mtimeMs }] = await Promise.all([readFile(claim, "utf8"), stat(claim)]);
+    return hasEndedOwner(owner) || Date.now() - mtimeMs > longestSilence ? owner : undefined;
+  } catch {
+    return undefined;
   }
 }
 

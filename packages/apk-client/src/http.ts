@@ -4,16 +4,8 @@ import type { Dispatcher } from "undici";
 import { type AuthorizationFor, authorizations } from "./credentials.ts";
 import { shownUrl } from "./repository-line.ts";
 
-/** What of the user's environment the client goes by. */
-export interface HttpVariables {
-  readonly HTTP_AUTH?: string | undefined;
-  readonly HTTP_PROXY?: string | undefined;
-  readonly HTTPS_PROXY?: string | undefined;
-  readonly NO_PROXY?: string | undefined;
-  readonly http_proxy?: string | undefined;
-  readonly https_proxy?: string | undefined;
-  readonly no_proxy?: string | undefined;
-}
+/** The user's environment: `HTTP_AUTH`, and `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` or their names in small letters, which come first. */
+export type HttpVariables = Readonly<Record<string, string | undefined>>;
 
 export interface HttpClientOptions {
   readonly variables: HttpVariables;
@@ -88,7 +80,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
           bodyTimeout: idleTimeout,
         })
         .catch((error: unknown) => {
-          throw signal.aborted ? signal.reason : unreachable(url, error);
+          throw signal.aborted ? signal.reason : unreachable(url, error, proxyVariable(url, variables));
         });
       const { statusCode: status } = answer;
       const location = one(answer.headers.location);
@@ -135,7 +127,8 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       }
     },
     close() {
-      void agents?.then(({ direct, proxied }) => Promise.all([direct.destroy(), proxied.destroy()]));
+      // Where there are no agents, whoever asked for something was told why.
+      agents?.then(({ direct, proxied }) => Promise.all([direct.destroy(), proxied.destroy()])).catch(() => {});
     },
   };
 }
@@ -145,10 +138,10 @@ async function openAgents(variables: HttpVariables, idleTimeout: number) {
   const { Agent, EnvHttpProxyAgent } = await import("undici");
   const pool = { connections: 8, connect: { timeout: idleTimeout } };
   const proxy = (name: "HTTP_PROXY" | "HTTPS_PROXY"): string => {
-    const value = variables[name.toLowerCase() as "http_proxy" | "https_proxy"] || variables[name];
+    const value = variables[name.toLowerCase()] || variables[name];
     if (!value) return "";
     const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`;
-    if (URL.canParse(text)) return text;
+    if (URL.canParse(text) && /^(?:https?|socks5?):$/.test(new URL(text).protocol)) return text;
     throw new ApkError("repository", `${name} is not the address of a proxy`, {
       hint: `Set ${name} to http://HOST:PORT, or unset it.`,
     });
@@ -208,12 +201,19 @@ const words: Readonly<Record<string, string>> = {
   ECONNRESET: "it has closed the connection",
 };
 
-function unreachable(url: URL, error: unknown): Transient {
+/** The variable that names a proxy for an address, if one does. `NO_PROXY` may except the address. */
+function proxyVariable(url: URL, variables: HttpVariables): string | undefined {
+  if (isLoopback(url)) return undefined;
+  const names = url.protocol === "https:" ? ["https_proxy", "HTTPS_PROXY"] : [];
+  return [...names, "http_proxy", "HTTP_PROXY"].find((name) => variables[name]);
+}
+
+function unreachable(url: URL, error: unknown, proxy?: string): Transient {
   const { code = "", message = "" } = error as { readonly code?: string; readonly message?: string };
   const why = words[code] ?? printable(code || message);
   return new Transient(
     new ApkError("unavailable", `${shownUrl(url)} cannot be fetched: ${why}`, {
-      hint: "Check the repository's address and the network, or build with --offline from what the cache has.",
+      hint: `Check the repository's address and ${proxy ? `the proxy that ${proxy} names` : "the network"}, or build with --offline from what the cache has.`,
       cause: error,
     }),
   );

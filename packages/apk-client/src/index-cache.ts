@@ -20,7 +20,10 @@ export interface FetchedIndex {
   readonly notePath: string;
 }
 
+/** What is known of a kept index. */
 interface Note {
+  /** Of the kept file: two processes may each write one of the two files last. */
+  readonly sha256: string;
   readonly etag?: string | undefined;
   readonly modified?: string | undefined;
   readonly newest: number;
@@ -48,11 +51,11 @@ export async function fetchIndex(
   const what = `the index of ${shown} for ${printable(arch)}`;
   if (at.kind === "folder") return folderIndex(join(at.path, arch, "APKINDEX.tar.gz"), what);
   const url = below(at.url, `${arch}/APKINDEX.tar.gz`);
-  const key = createHash("sha256").update(url.href).digest("hex");
+  const key = sha256(url.href);
   const folder = join(directory, "indexes");
   const [path, notePath] = [join(folder, `${key}.tar.gz`), join(folder, `${key}.json`)];
   const note = await readNote(notePath);
-  const kept = note && (await readFile(path).catch(() => undefined));
+  const kept = note && (await readKept(path, note));
   const result = (bytes: Uint8Array, etag?: string, modified?: string): FetchedIndex => ({
     bytes,
     what,
@@ -62,7 +65,7 @@ export async function fetchIndex(
       if (bytes === kept) return;
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await writeFileAtomically(path, bytesOf(bytes));
-      const text = JSON.stringify({ etag, modified, newest } satisfies Note);
+      const text = JSON.stringify({ sha256: sha256(bytes), etag, modified, newest } satisfies Note);
       await writeFileAtomically(notePath, bytesOf(Buffer.from(text)));
     },
   });
@@ -131,11 +134,26 @@ async function bounded(body: AsyncIterable<Uint8Array>, what: string): Promise<U
   return Buffer.concat(pieces);
 }
 
+/** Undefined: there is none, or not the one that the note is about. */
+async function readKept(path: string, note: Note): Promise<Uint8Array | undefined> {
+  const bytes = await readFile(path).catch(() => undefined);
+  return bytes && sha256(bytes) === note.sha256 ? bytes : undefined;
+}
+
+function sha256(bytes: Uint8Array | string): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
 async function readNote(path: string): Promise<Note | undefined> {
   try {
-    const { etag, modified, newest } = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+    const { sha256, etag, modified, newest } = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
     const text = (value: unknown) => (typeof value === "string" ? value : undefined);
-    return { etag: text(etag), modified: text(modified), newest: typeof newest === "number" ? newest : 0 };
+    return {
+      sha256: text(sha256) ?? "",
+      etag: text(etag),
+      modified: text(modified),
+      newest: typeof newest === "number" ? newest : 0,
+    };
   } catch {
     return undefined;
   }

@@ -18,7 +18,7 @@ export async function readKeyring(
   return Promise.all(
     keyring.map(async (entry) => {
       if (!/^https?:\/\//i.test(entry)) return publicKey(basename(entry), await keyFile(resolve(directory, entry)));
-      const url = new URL(entry);
+      const url = keyUrl(entry);
       if (offline)
         throw new ApkError("unavailable", `the key ${shownUrl(url)} is not fetched with --offline`, {
           hint: "Save the key in a file, and name the file in the keyring.",
@@ -31,6 +31,13 @@ export async function readKeyring(
       return publicKey(basename(url.pathname), pem);
     }),
   );
+}
+
+function keyUrl(entry: string): URL {
+  if (URL.canParse(entry) && basename(new URL(entry).pathname) !== "") return new URL(entry);
+  throw new ApkError("key", `the keyring's ${JSON.stringify(printable(entry))} is no address of a file`, {
+    hint: "The last part of a key's address is its name: https://packages.example.com/NAME.rsa.pub.",
+  });
 }
 
 async function keyFile(path: string): Promise<string> {

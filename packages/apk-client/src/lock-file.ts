@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ApkError, type PublicKey, publicKey } from "@melange2/apk";
+import { ApkError, type PublicKey, printable, publicKey } from "@melange2/apk";
 import type { PackageToFetch } from "./package-cache.ts";
 
 /**
@@ -39,16 +39,27 @@ export interface LockedRequest {
 }
 
 export function requestChecksum({ arch, packages, repositories }: LockedRequest): string {
-  const text = JSON.stringify([arch, [...packages].sort(), [...repositories].sort()]);
+  // Credentials change without a change of what is asked for.
+  const addresses = repositories.map((line) => line.replace(/(:\/\/)[^/@\s]*@/, "$1")).sort();
+  const text = JSON.stringify([arch, [...packages].sort(), addresses]);
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
 }
 
-/** `repositoryUrl`: address of the repository's folder for the architecture, without credentials. */
+/** `repositoryUrl`: address of the repository's folder for the architecture, without credentials. Throws `index` for a package without a checksum. */
 export function lockFile(
   request: LockedRequest,
   packages: readonly (PackageToFetch & { readonly origin: string })[],
   keys: readonly PublicKey[],
 ): LockFile {
+  for (const { name, version, checksum, repositoryUrl } of packages)
+    if (checksum === "")
+      throw new ApkError(
+        "index",
+        printable(`${repositoryUrl} gives no checksum for ${name}-${version}, and what has none cannot be locked`),
+        {
+          hint: "Ask whoever publishes the repository to index it anew.",
+        },
+      );
   const urls = [...new Set(packages.map(({ repositoryUrl }) => repositoryUrl))];
   return {
     version: "v1",

@@ -1,11 +1,10 @@
-import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { ApkError, isApkError, openPackageFile, type PackageSource, printable, verifyPackageData } from "@melange2/apk";
+import { ApkError, printable } from "@melange2/apk";
 import { onceAmongProcesses } from "./claim.ts";
 import type { HttpClient } from "./http.ts";
 import { below } from "./keys.ts";
+import { download, gone } from "./package-download.ts";
 import type { Repository } from "./repository-line.ts";
 
 /** A package that an index names. */
@@ -41,8 +40,6 @@ export interface FetchOptions {
 }
 
 const atOnce = 6;
-/** Bytes: as apko bounds it. */
-const largestPackage = 2 ** 31;
 
 export async function fetchPackages(
   packages: readonly PackageToFetch[],
@@ -133,89 +130,6 @@ async function fetchPackage(
   return fetched;
 }
 
-/** Into a file beside, which goes on where an earlier try ended; under its name once it is verified. */
-async function download(
-  url: URL,
-  one: PackageToFetch,
-  options: {
-    readonly path: string;
-    readonly what: string;
-    readonly http: HttpClient;
-    readonly signal: AbortSignal;
-    onBytes(done: number): void;
-  },
-): Promise<void> {
-  const { path, what, http, signal, onBytes } = options;
-  const part = `${path}.part`;
-  for (let fromTheBeginning = false; ; fromTheBeginning = true) {
-    if (fromTheBeginning) await rm(part, { force: true });
-    const resumed = (await sizeOf(part)) > 0;
-    try {
-      await http.retrying(async (progressed) => {
-        const have = await sizeOf(part);
-        if (one.size > 0 && have === one.size) return;
-        const answer = await http.get(url, have > 0 ? { range: `bytes=${have}-` } : {});
-        if (answer.status === 416) {
-          answer.discard();
-          throw other(what, "the file is smaller than it was");
-        }
-        if (answer.status !== 200 && answer.status !== 206) {
-          answer.discard();
-          throw gone(what, answer.status);
-        }
-        const goesOn = answer.status === 206 && isFrom(answer.headers["content-range"], have);
-        let size = goesOn ? have : 0;
-        await pipeline(
-          answer.body,
-          async function* (body: AsyncIterable<Uint8Array>) {
-            for await (const chunk of body) {
-              size += chunk.length;
-              if (size > (one.size > 0 ? one.size : largestPackage))
-                throw other(what, "the file is larger than the index says");
-              progressed();
-              onBytes(size);
-              yield chunk;
-            }
-          },
-          createWriteStream(part, { flags: goesOn ? "a" : "w", mode: 0o600 }),
-          { signal },
-        );
-        if (one.size > 0 && size < one.size)
-          throw other(what, `the file has ${size} bytes, and the index says ${one.size}`);
-      });
-      await verifyFile({ path: part, what, checksum: one.checksum }, signal);
-      await rename(part, path);
-      return;
-    } catch (error) {
-      // What came whole so far is good for the next try, unless it was judged.
-      if (!(error instanceof ApkError) || error.code !== "package") throw error;
-      await rm(part, { force: true });
-      // What was left of an earlier try may be of another file.
-      if (resumed && !fromTheBeginning) continue;
-      throw error;
-    }
-  }
-}
-
-async function verifyFile(source: PackageSource, signal: AbortSignal): Promise<void> {
-  try {
-    await verifyPackageData(await openPackageFile(source), signal);
-  } catch (error) {
-    throw isApkError(error) ? other(source.what, error.message, error) : error;
-  }
-}
-
-function isFrom(range: string | string[] | undefined, start: number): boolean {
-  return typeof range === "string" && range.startsWith(`bytes ${start}-`);
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
-}
-
 async function refuseMissing(path: string, what: string): Promise<void> {
   if (
     await stat(path).then(
@@ -225,21 +139,4 @@ async function refuseMissing(path: string, what: string): Promise<void> {
   )
     return;
   throw gone(what, undefined);
-}
-
-function gone(what: string, status: number | undefined): ApkError {
-  const answer = status === undefined ? "there is no such file" : `the repository answers ${status}`;
-  return new ApkError("unavailable", `${what} cannot be fetched: ${answer}, though the index names it`, {
-    hint:
-      status === 401 || status === 403
-        ? "Give credentials by HTTP_AUTH=basic:HOST:USER:PASSWORD."
-        : "The repository has changed, or is half changed: build again in a while.",
-  });
-}
-
-function other(what: string, why: string, cause?: unknown): ApkError {
-  return new ApkError("package", `${what} is not the file that the index names: ${why}`, {
-    hint: "The repository has changed since its index was read, or the file was damaged on the way: build again.",
-    cause,
-  });
 }

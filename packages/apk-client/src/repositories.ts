@@ -116,19 +116,27 @@ function installedIndex(packages: readonly PackageRecord[] = []): readonly Repos
   return packages.length === 0 ? [] : [{ url: installedUrl, tag: "", packages }];
 }
 
-/** Fetches the packages of a lock file, whose repositories need no index. Rejects as {@link Repositories.fetch} does. */
+/**
+ * Fetches the packages of a lock file, whose repositories need no index. Credentials are those of `repositories`, since a lock file has none. Rejects as
+ * {@link Repositories.fetch} does.
+ */
 export async function fetchLocked(
   lock: LockFile,
-  options: Pick<RepositoriesOptions, "directory" | "cacheDirectory" | "offline" | "variables" | "signal" | "http">,
+  options: Omit<RepositoriesOptions, "keyring" | "ignoreSignatures" | "installed">,
   onBytes: (done: number, total: number) => void = () => {},
 ): Promise<readonly FetchedPackage[]> {
-  const { directory, cacheDirectory, offline, signal } = options;
-  const packages = lockedPackages(lock);
+  const { directory, cacheDirectory, offline, signal, arch } = options;
+  const known = options.repositories.map((line) => parseRepository(line, directory));
+  const places = new Map<string, Repository>();
+  const packages = lockedPackages(lock).map((one) => {
+    const its = known.find(({ shown }) => `${shown}/${arch}` === one.repositoryUrl);
+    const repository = its ?? parseRepository(one.repositoryUrl, directory);
+    const repositoryUrl = its ? addressOf(its, arch) : one.repositoryUrl;
+    places.set(repositoryUrl, repository);
+    return { ...one, repositoryUrl };
+  });
   const http = httpClient({ variables: options.variables, signal, ...options.http });
   try {
-    const places = new Map(
-      packages.map(({ repositoryUrl }) => [repositoryUrl, parseRepository(repositoryUrl, directory)]),
-    );
     return await fetchPackages(packages, { places, http, directory: cacheDirectory, offline, signal, onBytes });
   } finally {
     http.close();
@@ -157,6 +165,11 @@ function indexed(
   { packages }: PackageIndex,
   arch: string,
 ): RepositoryIndex & { readonly repository: Repository } {
-  const url = repository.at.kind === "http" ? below(repository.at.url, arch).href : `${repository.at.path}/${arch}`;
-  return { url, tag: repository.tag, packages, repository };
+  const url = addressOf(repository, arch);
+  return { url, shown: `${repository.shown}/${arch}`, tag: repository.tag, packages, repository };
+}
+
+/** Of its folder for the architecture, with credentials. */
+function addressOf({ at }: Repository, arch: string): string {
+  return at.kind === "http" ? below(at.url, arch).href : `${at.path}/${arch}`;
 }

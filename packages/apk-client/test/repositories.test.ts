@@ -2,10 +2,13 @@ import { spawn } from "node:child_process";
 import { createPublicKey } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { resolveEnvironment } from "@melange2/apk";
+import { ownedName } from "@melange2/oci";
 import { makeIndex, makePackage, testKey } from "@melange2-tooling/fixtures/apk-packages";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openRepositories, type RepositoriesOptions } from "../src/index.ts";
@@ -142,6 +145,34 @@ describe("a server that fails is asked again", () => {
     expect(ranges[1]).toMatch(/^bytes=\d+-$/);
   });
 
+  /** Answers with a package's first half and ends, as a server does that knows neither lengths nor ranges. */
+  const half = (response: ServerResponse) => {
+    const content = served.files.get("x86_64/a-1.0-r0.apk") ?? Buffer.alloc(0);
+    response.socket?.end(
+      Buffer.concat([
+        Buffer.from("HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n"),
+        content.subarray(0, content.length / 2),
+      ]),
+    );
+    return true;
+  };
+
+  test("and a download that ends early, without a word about its length, goes on", async () => {
+    let left = 1;
+    served.misbehave = ({ url }, response) => Boolean(url?.includes("/a-1.0")) && left-- > 0 && half(response);
+    expect((await fetched()).files).toHaveLength(2);
+    expect(served.asked.filter(({ line }) => line.includes("/a-1.0")).at(-1)?.headers.range).toMatch(/^bytes=\d+-$/);
+  });
+
+  test("but not for ever, where each download ends early and begins anew", async () => {
+    served.misbehave = ({ url }, response) => Boolean(url?.includes("/a-1.0")) && half(response);
+    await expect(fetched(["a"])).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(/a-1\.0-r0 of .* ended after \d+ of \d+ bytes \(\d attempts\)/),
+    });
+    expect(served.count(".apk")).toBeLessThan(8);
+  });
+
   test("until the attempts are used up, and then it is named", async () => {
     served.misbehave = (_, response) => Boolean(response.writeHead(503).end());
     await expect(fetched()).rejects.toMatchObject({
@@ -161,6 +192,30 @@ describe("an error names the repository and what was tried where", () => {
       message: expect.stringMatching(/127\.0\.0\.1:1\/os\/x86_64\/APKINDEX.* nobody listens there \(4 attempts\)/),
     });
   });
+
+  test("the proxy does not answer, and neither does what is behind it", async () => {
+    const variables = { HTTP_PROXY: "http://127.0.0.1:1" };
+    const http = { attempts: 1 };
+    expect(await refused({ repositories: ["http://packages.example.com/os"], variables, http })).toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("packages.example.com/os"),
+      hint: expect.stringContaining("the proxy that HTTP_PROXY names"),
+    });
+  });
+
+  test.each(["HTTP_PROXY", "https_proxy"])("%s is not a proxy's address, and its text is not told", async (name) => {
+    const variables = { [name]: "ftp://me:hunter2@proxy.example.com" };
+    const error = await refused({ variables });
+    expect(error).toMatchObject({ code: "repository", message: expect.stringMatching(/_PROXY is not the address/) });
+    expect(String(error)).not.toContain("hunter2");
+  });
+
+  test.each(["http://", "https://keys.example.com/", "https://keys.example.com"])(
+    "the key %s has no name",
+    async (key) => {
+      expect(await refused({ keyring: [key] })).toMatchObject({ code: "key", message: expect.stringContaining(key) });
+    },
+  );
 
   test("there is no index", async () => {
     served.files.delete(index);
@@ -192,7 +247,8 @@ describe("an error names the repository and what was tried where", () => {
       code: expect.stringMatching(/package|unavailable/),
       message: expect.stringMatching(/a-1\.0-r0 of .*(?:not the file that the index names|bytes)/),
     });
-    expect((await readdir(join(folder, "cache/packages"))).filter((name) => name.endsWith(".part"))).toEqual([]);
+    const left = await readdir(join(folder, "cache/packages"));
+    expect(left.filter((name) => name.startsWith(served.packages[0]?.checksum ?? ""))).toEqual([]);
   });
 
   test("it has stopped sending", async () => {
@@ -247,6 +303,32 @@ test("HTTP_AUTH goes to its host alone, a port included", async () => {
   );
 });
 
+test("requests go through a proxy, but for hosts that NO_PROXY names and for this machine", async () => {
+  const asked: string[] = [];
+  const proxy = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    const path = new URL(request.url ?? "").pathname.replace(/^\/os\//, "");
+    const content = served.files.get(decodeURIComponent(path));
+    response.writeHead(content ? 200 : 404).end(content);
+  });
+  await once(proxy.listen(0, "127.0.0.1"), "listening");
+  const variables = {
+    http_proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    NO_PROXY: "direct.invalid",
+  };
+  await fetched(["a"], { variables, repositories: ["http://packages.example.com/os"] });
+  expect(asked).toEqual([
+    "http://packages.example.com/os/x86_64/APKINDEX.tar.gz",
+    "http://packages.example.com/os/x86_64/a-1.0-r0.apk",
+  ]);
+  await fetched(["a"], { variables });
+  const direct = { variables, repositories: ["http://direct.invalid/os"], http: { attempts: 1 } };
+  await expect(fetched(["a"], direct)).rejects.toMatchObject({ code: "unavailable" });
+  expect(asked).toHaveLength(2);
+  proxy.closeAllConnections();
+  await once(proxy.close(), "close");
+});
+
 test("two processes on one cold cache fetch each package once", async () => {
   const script = fileURLToPath(new URL("fetch-in-child.ts", import.meta.url));
   const children = [1, 2].map(() =>
@@ -268,8 +350,38 @@ test("a claim of a process that was killed keeps nobody waiting", async () => {
   await mkdir(join(folder, "cache/packages"), { recursive: true });
   const child = spawn(process.execPath, ["-e", ""]);
   await once(child, "exit");
-  await writeFile(join(folder, "cache/packages", `${a?.checksum}.apk.claim`), String(child.pid));
+  const owner = ownedName("claim").replace(`-${process.pid}-`, `-${child.pid}-`);
+  await writeFile(join(folder, "cache/packages", `${a?.checksum}.apk.claim`), owner);
   expect((await fetched(["a"])).files).toHaveLength(1);
+});
+
+test("a download whose process was killed goes on where it ended", async () => {
+  const [a] = served.packages;
+  await mkdir(join(folder, "cache/packages"), { recursive: true });
+  const child = spawn(process.execPath, ["-e", ""]);
+  await once(child, "exit");
+  const left = ownedName(`${a?.checksum}.apk.part`).replace(`-${process.pid}-`, `-${child.pid}-`);
+  await writeFile(join(folder, "cache/packages", left), a?.bytes.subarray(0, 50_000) ?? "");
+  await fetched(["a"]);
+  expect(served.asked.at(-1)?.headers.range).toBe("bytes=50000-");
+  expect(await readdir(join(folder, "cache/packages"))).toEqual([`${a?.checksum}.apk`]);
+});
+
+test("what was left of another file is not taken for a beginning", async () => {
+  const [a] = served.packages;
+  await mkdir(join(folder, "cache/packages"), { recursive: true });
+  await writeFile(join(folder, "cache/packages", `${a?.checksum}.apk.part`), Buffer.alloc(50_000, "x"));
+  const { files } = await fetched(["a"]);
+  expect(await readFile(files[0]?.path ?? "")).toEqual(a?.bytes);
+});
+
+test("an index in the cache that is not the one that was kept is fetched anew", async () => {
+  await fetched();
+  const indexes = join(folder, "cache/indexes");
+  const [file = ""] = (await readdir(indexes)).filter((name) => name.endsWith(".tar.gz"));
+  await writeFile(join(indexes, file), "damaged");
+  await fetched();
+  expect(served.asked.at(-1)?.headers["if-none-match"]).toBeUndefined();
 });
 
 test("an abort ends a download at once, and leaves what came for the next", async () => {

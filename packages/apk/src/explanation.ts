@@ -1,8 +1,9 @@
 import { parseConstraint } from "./constraint.ts";
+import { hintFor, mostHelpfulFirst } from "./explanation-hint.ts";
 import { nearestNames } from "./nearest-names.ts";
 import { printable } from "./printable.ts";
-import type { Rejection, Requirer } from "./rejection.ts";
-import type { Chain, Failure, Rejected, Unfulfilled } from "./unfulfilled.ts";
+import { isSame, type Rejection, type Requirer } from "./rejection.ts";
+import { type Failure, requirers, type Unfulfilled } from "./unfulfilled.ts";
 import type { Universe } from "./universe.ts";
 
 /** Why a world cannot be resolved, as data: for records, and for {@link formatExplanation}. All texts are printable. */
@@ -18,7 +19,7 @@ export interface Explanation {
   }[];
   readonly candidates: readonly {
     readonly package: string;
-    /** The address of its repository's folder. */
+    /** The address of its repository's folder, without credentials. */
     readonly repository: string;
     readonly why: string;
   }[];
@@ -30,7 +31,8 @@ export interface Explanation {
 
 const mostCandidates = 8;
 
-export function explain({ failure, chain, rejected }: Unfulfilled, universe: Universe): Explanation {
+export function explain({ failure, chain, rejected: all }: Unfulfilled, universe: Universe): Explanation {
+  const rejected = mostHelpfulFirst(all, chain.requirer);
   const wanted = chain.requirer.dependency;
   const { name } = parseConstraint(wanted.replace(/^!/, ""));
   const nearest = failure === "unknown" ? nearestNames(name, universe.names()).map(printable) : [];
@@ -43,11 +45,11 @@ export function explain({ failure, chain, rejected }: Unfulfilled, universe: Uni
     })),
     candidates: rejected.map(({ candidate, rejection }) => ({
       package: printable(candidate.label),
-      repository: printable(candidate.repository.url),
-      why: why(rejection, wanted),
+      repository: printable(candidate.repository.shown ?? candidate.repository.url),
+      why: why(rejection, chain.requirer),
     })),
     nearest,
-    hint: hintFor(failure, wanted, rejected, nearest),
+    hint: hintFor({ failure, chain, rejected }, nearest),
   };
 }
 
@@ -70,7 +72,7 @@ function headline(failure: Failure, wanted: string): string {
     case "unknown":
       return `no package is called or provides ${parseConstraint(wanted).name}`;
     case "rejected":
-      return `nothing that could be ${wanted} may be taken`;
+      return `no package can be taken for ${wanted}`;
     case "selected":
       return `what was taken before does not fit ${wanted}`;
     case "second":
@@ -80,23 +82,19 @@ function headline(failure: Failure, wanted: string): string {
   }
 }
 
-/** The world's first. */
-function requirers(chain: Chain | undefined): Requirer[] {
-  return chain ? [...requirers(chain.before), chain.requirer] : [];
-}
-
-function why(rejection: Rejection, wanted: string): string {
+function why(rejection: Rejection, wanted: Requirer): string {
   switch (rejection.kind) {
     case "excluded":
       return `kept out by ${asking(rejection.by)}`;
     case "version":
-      return `kept out by ${asking(rejection.by)}, which ${printable(rejection.has)} does not fit`;
+      if (isSame(rejection.by, wanted)) return `its version ${shownVersion(rejection)} does not fit`;
+      return `its version ${shownVersion(rejection)} does not fit ${asking(rejection.by)}`;
     case "taken":
       return `${printable(rejection.by.label)} has the name ${printable(rejection.name)} already, and only one package may`;
     case "unfit":
-      return `its version does not fit ${printable(wanted)}`;
+      return `its version does not fit ${printable(wanted.dependency)}`;
     case "tag":
-      return `its repository is for those who ask with the tag @${printable(rejection.tag)}`;
+      return `its repository has the tag @${printable(rejection.tag)}, which has to be asked for`;
   }
 }
 
@@ -104,29 +102,7 @@ function asking({ candidate, dependency }: Requirer): string {
   return printable(`${dependency} of ${candidate?.label ?? "the environment"}`);
 }
 
-function hintFor(failure: Failure, wanted: string, rejected: readonly Rejected[], nearest: readonly string[]): string {
-  if (failure === "unknown") {
-    if (wanted.startsWith("!")) return "Leave it out.";
-    return nearest.length > 0
-      ? `Correct the name, as in ${nearest[0]}, or add the repository that has it.`
-      : "Correct the name, or add the repository that has it.";
-  }
-  if (failure === "no-version") return "Write a version that apk knows, such as 1.2.3-r0, or leave it out.";
-  const [{ candidate, rejection } = {}] = [...rejected].sort((a, b) => rank(a.rejection) - rank(b.rejection));
-  switch (rejection?.kind) {
-    case "tag":
-      return `Ask for ${printable(`${candidate?.name}@${rejection.tag}`)} in the environment's packages.`;
-    case "excluded":
-    case "version":
-      return `Change or leave out ${asking(rejection.by)}, or add a repository with a package that fits both.`;
-    case "taken":
-      return `Leave out one of the two: ${printable(`${candidate?.name}, ${rejection.by.name}`)} cannot be installed together.`;
-    default:
-      return `Ask for a version that there is, or add the repository that has ${printable(wanted)}.`;
-  }
-}
-
-/** What is easiest to change comes first. */
-function rank({ kind }: Rejection): number {
-  return ["tag", "excluded", "taken", "version", "unfit"].indexOf(kind);
+/** Versions of shared libraries are compared with `0.` before them, and shown as they are written. */
+function shownVersion({ by, has }: { readonly by: Requirer; readonly has: string }): string {
+  return printable(by.dependency.startsWith("so:") && !has.includes("-r") ? has.replace(/^0\./, "") : has);
 }

@@ -9,6 +9,8 @@ export interface Tags {
   readonly allowed: string;
   /** A package chosen before: its repository is allowed too. */
   readonly installed?: Candidate | undefined;
+  /** Tags by the name of the package that may be taken from there, whoever needs it. */
+  readonly byName?: ReadonlyMap<string, string> | undefined;
 }
 
 /** The candidates that are not out, may be taken from their repositories and fit the constraint's version. */
@@ -38,9 +40,15 @@ export function rejectionOf(
   return fits(candidate, constraint, parseVersion(constraint.version)) ? undefined : { kind: "unfit" };
 }
 
-function mayTake(candidate: Candidate, constraint: Constraint, { allowed, installed }: Tags): boolean {
-  const { tag, repository } = candidate;
-  return tag === "" || tag === constraint.tag || tag === allowed || repository.url === installed?.repository.url;
+function mayTake(candidate: Candidate, constraint: Constraint, { allowed, installed, byName }: Tags): boolean {
+  const { tag, repository, name } = candidate;
+  return (
+    tag === "" ||
+    tag === constraint.tag ||
+    tag === allowed ||
+    tag === byName?.get(name) ||
+    repository.url === installed?.repository.url
+  );
 }
 
 /** A version fits by the package's own, or by any of its provides, whatever that provide's name is. */

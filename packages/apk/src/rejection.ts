@@ -7,6 +7,10 @@ export interface Requirer {
   readonly dependency: string;
 }
 
+export function isSame(a: Requirer, b: Requirer): boolean {
+  return a.candidate === b.candidate && a.dependency === b.dependency;
+}
+
 /** Why a candidate cannot be taken. */
 export type Rejection =
   /** A `!` constraint keeps it out. */

@@ -46,16 +46,20 @@ interface Within {
 
 /** Resolves a world by the steps of apko's resolver, which never goes back on a choice. Throws {@link Unfulfilled}. */
 export function chooseAll(universe: Universe, world: readonly string[], rules: Rules): Chosen {
-  return new Resolution(universe, rules).run(world);
+  return new Resolution(universe, world, rules).run(world);
 }
 
 class Resolution {
   readonly #exclusions: Exclusions;
   readonly #selection: Selection;
+  /** By the extended rules, a package that the world asks for with a tag may be taken from there by whoever else needs it. */
+  readonly #tags: ReadonlyMap<string, string>;
 
-  constructor(universe: Universe, rules: Rules) {
+  constructor(universe: Universe, world: readonly string[], rules: Rules) {
     this.#exclusions = { universe, rules, disqualified: new Disqualified() };
     this.#selection = new Selection(rules);
+    const tagged = rules === "extended" ? world.map(parseConstraint).filter(({ tag }) => tag !== "") : [];
+    this.#tags = new Map(tagged.map(({ name, tag }) => [name, tag]));
   }
 
   run(world: readonly string[]): Chosen {
@@ -148,7 +152,8 @@ class Resolution {
     return choices;
   }
 
-  #choice(constraint: Constraint, chain: Chain, tags: Tags): Choice {
+  #choice(constraint: Constraint, chain: Chain, given: Tags): Choice {
+    const tags = { ...given, byName: this.#tags };
     const { universe, disqualified } = this.#exclusions;
     const all = universe.named(constraint.name);
     const candidates = fitting(all, constraint, disqualified, tags);

@@ -21,8 +21,12 @@ const signatureName = /^\.SIGN\.(DSA|RSA|RSA256|RSA512)\.(.*\.rsa\.pub)$/;
 const hashes: Readonly<Partial<Record<Signature["kind"], string>>> = { RSA: "RSA-SHA1", RSA256: "RSA-SHA256" };
 const largestSignature = 64 << 10;
 
-/** Checks that `pem` is an RSA public key. Throws `key`. */
+/** Checks that `pem` is an RSA public key, and `name` one for a file in `/etc/apk/keys`. Throws `key`. */
 export function publicKey(name: string, pem: string): PublicKey {
+  if (!/^[^/\0]+$/.test(name) || name === "." || name === "..")
+    throw new ApkError("key", `${quoted(name)} is no name for a key`, {
+      hint: "A key is called by the last part of its path: NAME.rsa.pub.",
+    });
   readKey({ name, pem });
   return { name, pem };
 }

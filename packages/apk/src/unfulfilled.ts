@@ -7,6 +7,11 @@ export interface Chain {
   readonly before: Chain | undefined;
 }
 
+/** All that asked on the way, the world's entry first. */
+export function requirers(chain: Chain | undefined): readonly Requirer[] {
+  return chain ? [...requirers(chain.before), chain.requirer] : [];
+}
+
 /** A package that would fulfil the constraint by its name, and why it cannot be taken. */
 export interface Rejected {
   readonly candidate: Candidate;

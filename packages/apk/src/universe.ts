@@ -6,6 +6,8 @@ import { parseVersion, type Version } from "./version.ts";
 export interface RepositoryIndex {
   /** The address of its folder, `REPOSITORY/ARCH`: what packages' addresses begin with. */
   readonly url: string;
+  /** The same for people, without credentials; absent: as it is. */
+  readonly shown?: string;
   /** Its packages are taken only where this tag is asked for; empty: always. */
   readonly tag: string;
   readonly packages: readonly PackageRecord[];
@@ -57,11 +59,12 @@ export interface Universe {
   names(): Iterable<string>;
 }
 
-const nobody: readonly Candidate[] = [];
+/** Most names have one package, which is kept without a list of its own: that is a list less for each of tens of thousands of names. */
+type OneOrMore = Candidate | Candidate[];
 
 export function createUniverse(repositories: readonly RepositoryIndex[]): Universe {
-  const byName = new Map<string, Candidate[]>();
-  const byToken = new Map<string, Candidate[]>();
+  const byName = new Map<string, OneOrMore>();
+  const byToken = new Map<string, OneOrMore>();
   for (const repository of repositories)
     for (const record of repository.packages) {
       const candidate = new Candidate(record, repository);
@@ -73,8 +76,8 @@ export function createUniverse(repositories: readonly RepositoryIndex[]): Univer
     for (const text of candidate.record.provides) append(byName, providedName(text), candidate);
   return {
     repositories,
-    named: (name) => byName.get(name) ?? nobody,
-    installedIf: (token) => byToken.get(token),
+    named: (name) => listOf(byName.get(name)),
+    installedIf: (token) => (byToken.has(token) ? listOf(byToken.get(token)) : undefined),
     names: () => byName.keys(),
   };
 }
@@ -88,8 +91,14 @@ function providedName(text: string): string {
 
 const plain = /^[^@=><~]+=[^@=><~]+$/;
 
-function append(map: Map<string, Candidate[]>, key: string, candidate: Candidate): void {
-  const list = map.get(key);
-  if (list) list.push(candidate);
-  else map.set(key, [candidate]);
+function append(map: Map<string, OneOrMore>, key: string, candidate: Candidate): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, candidate);
+  else if (known instanceof Candidate) map.set(key, [known, candidate]);
+  else known.push(candidate);
+}
+
+function listOf(known: OneOrMore | undefined): readonly Candidate[] {
+  if (known === undefined) return [];
+  return known instanceof Candidate ? [known] : known;
 }

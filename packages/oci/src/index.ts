@@ -38,7 +38,7 @@ export type { Index, Manifest, ManifestSpec } from "./manifest.ts";
 export { buildIndex, buildManifest, parseIndex, parseManifest } from "./manifest.ts";
 export type { Compression } from "./media-type.ts";
 export { compressionOf, isIndexType, isManifestType, layerMediaType, mediaTypes } from "./media-type.ts";
-export { ownedName, removeOrphans } from "./orphans.ts";
+export { findOrphans, hasEndedOwner, ownedName, removeOrphans } from "./orphans.ts";
 export type { Platform } from "./platform.ts";
 export { formatPlatform, parsePlatform, platformMatches } from "./platform.ts";
 export type { RandomImageOptions } from "./random-image.ts";

@@ -165,7 +165,8 @@ async function lockedChoice(options: PackagesEnvironmentOptions, lockFile: strin
   });
   const lock = parseLockFile(text, lockFile, lockedRequest(options));
   const locked = lockedPackages(lock);
-  const files = await fetchTask(options, locked.length, (onBytes) => fetchLocked(lock, reachOf(options), onBytes));
+  const reach = { ...reachOf(options), repositories: repositoriesOf(options.request), arch: options.arch };
+  const files = await fetchTask(options, locked.length, (onBytes) => fetchLocked(lock, reach, onBytes));
   return {
     files,
     world: locked.map((one) => `${one.name}=${one.version}`).sort(),

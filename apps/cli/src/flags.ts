@@ -32,6 +32,20 @@ export const captureFlag = Flags.string({
   env: "MELANGE2_CAPTURE",
 });
 
+/** The flags that say what a recipe is compiled for, and with what. */
+export const recipeFlags = {
+  arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),
+  "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
+  "vars-file": Flags.string({ description: "YAML file of values for the recipe's vars, over its own" }),
+  "build-option": Flags.string({ description: "An option of the recipe's options to build with", ...repeatable }),
+  libc: Flags.option({
+    aliases: ["override-host-triplet-libc-substitution-flavor"],
+    description: "The C library that host.triplet.gnu and host.triplet.rust name",
+    options: ["gnu", "musl"] as const,
+    default: "gnu",
+  })(),
+};
+
 const packagesGroup = { helpGroup: "PACKAGES" } as const;
 
 /** The flags that say where the packages of an environment are from; melange's own names. */
@@ -62,6 +76,10 @@ export const packageFlags = {
     description: "Where package indexes and packages are kept; default: in melange2's state folder",
     ...packagesGroup,
   }),
+  "lock-file": Flags.string({
+    description: "File of the exact packages: build takes just these, environment writes it",
+    ...packagesGroup,
+  }),
   offline: Flags.boolean({
     description: "Take indexes and packages from the cache, and fetch nothing over the network",
     ...packagesGroup,
@@ -85,6 +103,7 @@ export function packageRequest(
       cacheDirectory: flags["apk-cache-dir"] === undefined ? packages : resolve(flags["apk-cache-dir"]),
       ignoreSignatures: flags["ignore-signatures"],
       offline: flags.offline,
+      ...(flags["lock-file"] === undefined ? {} : { lock: resolve(flags["lock-file"]) }),
       directory: process.cwd(),
       env,
     },

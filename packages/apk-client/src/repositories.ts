@@ -12,6 +12,7 @@ import {
 import { type HttpVariables, httpClient } from "./http.ts";
 import { type FetchedIndex, fetchIndex } from "./index-cache.ts";
 import { below, discoverKeys, readKeyring } from "./keys.ts";
+import { type LockFile, lockedPackages } from "./lock-file.ts";
 import { type FetchedPackage, fetchPackages, type PackageToFetch } from "./package-cache.ts";
 import { parseRepository, type Repository } from "./repository-line.ts";
 
@@ -113,6 +114,25 @@ export const installedUrl = "installed:";
 
 function installedIndex(packages: readonly PackageRecord[] = []): readonly RepositoryIndex[] {
   return packages.length === 0 ? [] : [{ url: installedUrl, tag: "", packages }];
+}
+
+/** Fetches the packages of a lock file, whose repositories need no index. Rejects as {@link Repositories.fetch} does. */
+export async function fetchLocked(
+  lock: LockFile,
+  options: Pick<RepositoriesOptions, "directory" | "cacheDirectory" | "offline" | "variables" | "signal" | "http">,
+  onBytes: (done: number, total: number) => void = () => {},
+): Promise<readonly FetchedPackage[]> {
+  const { directory, cacheDirectory, offline, signal } = options;
+  const packages = lockedPackages(lock);
+  const http = httpClient({ variables: options.variables, signal, ...options.http });
+  try {
+    const places = new Map(
+      packages.map(({ repositoryUrl }) => [repositoryUrl, parseRepository(repositoryUrl, directory)]),
+    );
+    return await fetchPackages(packages, { places, http, directory: cacheDirectory, offline, signal, onBytes });
+  } finally {
+    http.close();
+  }
 }
 
 /** A mirror that shows yesterday's index withholds today's repairs: an index whose newest package is older than that of the one before is refused. */

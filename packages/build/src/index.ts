@@ -12,6 +12,12 @@ export { checkedEngine, openEngine, openSession } from "./engine/open-engine.ts"
 export type { ComposeBuildOptions, ComposedBuild } from "./environment/compose-build.ts";
 export { composeBuild } from "./environment/compose-build.ts";
 export type { EnvironmentPackage, PackageOptions } from "./environment/packages-environment.ts";
+export type {
+  RecipeEnvironment,
+  RecipeEnvironmentOptions,
+  UseEnvironmentOptions,
+} from "./environment/recipe-environment.ts";
+export { enterEnvironment, exportEnvironment, recipeEnvironment } from "./environment/recipe-environment.ts";
 export type { ExportAgain, ExportRequest, ReadyExport } from "./export/ready-export.ts";
 export { readyExport } from "./export/ready-export.ts";
 // For whoever shows builds.
@@ -31,6 +37,8 @@ export { bytes, duration } from "./quantities.ts";
 export { cacheMounts } from "./recipe/cache-mounts.ts";
 export type { CompileBuildOptions, CompiledBuild } from "./recipe/compile-build.ts";
 export { compileBuild } from "./recipe/compile-build.ts";
+export type { CompiledFile, CompileFileOptions } from "./recipe/read-only.ts";
+export { compileFile, packageVersion, queryFile, yamlText } from "./recipe/read-only.ts";
 export type { BuildReport, ExportReport, FailureReport } from "./run/report.ts";
 export type { RunBuildOptions } from "./run/run-build.ts";
 export { runBuild } from "./run/run-build.ts";

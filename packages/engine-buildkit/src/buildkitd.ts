@@ -17,6 +17,7 @@ export function buildkitd(): Daemon {
   return {
     claims: ["archive", "registry"],
     takesApart: true,
+    comparesTimes: true,
     stores: bases.stores,
     roomFor: () => true,
     addBase: bases.add,

@@ -6,8 +6,10 @@ import type { BaseFacts, BuildkitSnapshot } from "./snapshot.ts";
 /** What differs between a buildkitd and the BuildKit inside a Docker daemon. */
 export interface Daemon {
   readonly claims: readonly Target["kind"][];
-  /** Whether it knows the difference between states. */
+  /** Whether it knows the difference between states, and merges states. */
   readonly takesApart: boolean;
+  /** Whether it takes a file for unchanged by its size and time; others know what a step wrote to. */
+  readonly comparesTimes: boolean;
   /** Content stores for the session's job. */
   readonly stores: Readonly<Record<string, BlobStore>>;
   /** Whether one more unit can run on the state. */

@@ -26,6 +26,7 @@ export async function dockerd(socketPath: string, signal: AbortSignal): Promise<
   return {
     claims: ["archive", "docker-daemon"],
     takesApart: store === "containerd",
+    comparesTimes: store === "containerd",
     stores: {},
     roomFor: ({ base, units }) => base.layers.length + units < layerLimit,
     addBase: (environment, signal) => addBase(docker, store, environment, signal),

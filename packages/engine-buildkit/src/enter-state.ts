@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { ContainerMount, Job } from "@melange2/buildkit-client";
-import { debugDirectory, type EnterOptions, type Exit } from "@melange2/core";
+import type { EnterOptions, Exit } from "@melange2/core";
 import { marshal } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
 import { treeOf } from "./image-job.ts";
 import { filesTree, withFiles } from "./image-state.ts";
-import { removed } from "./layer-repairs.ts";
+import { withRoom } from "./layer-repairs.ts";
 import { neverRun } from "./permits.ts";
 import { exitOf } from "./run-result.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
@@ -22,7 +22,9 @@ export async function enterState(space: BuildSpace, at: BuildkitSnapshot, option
   await using job = client.job({ serve: { trees: { [filesTree]: treeOf(files) }, secrets: neverRun } });
   try {
     const state =
-      files.length === 0 ? at.state : withFiles(removed(at.state, [`/${debugDirectory}`]), 0n, randomUUID());
+      files.length === 0
+        ? at.state
+        : withFiles(space.daemon.takesApart ? at.state : withRoom(at.state, at), 0n, randomUUID());
     const root = await job.solve(marshal(state).bytes, { signal });
     const mounts = await Promise.all(options.mounts.map((mount) => containerMount(job, mount, user, signal)));
     await using container = await job.container({

@@ -5,9 +5,10 @@ import { marshal } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
 import { imageConfigOf } from "./image-config.ts";
 import { filesTree, imageState } from "./image-state.ts";
-import { layerRepairs, tellRepairs } from "./layer-repairs.ts";
+import { tellDifferences } from "./layer-repairs.ts";
 import { neverRun } from "./permits.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
+import { compareStates } from "./state-comparison.ts";
 
 export interface ImageJobOptions {
   readonly export: Export;
@@ -25,9 +26,9 @@ export async function exportImage(
   spec: ImageSpec,
   { signal, ...options }: ImageJobOptions,
 ): Promise<SolveResult> {
-  const repairs = await layerRepairs(space, at, signal);
-  tellRepairs(repairs, space.options);
-  const { state, history } = imageState(at, spec, repairs, randomUUID());
+  const comparison = await compareStates(space, at, signal);
+  tellDifferences(comparison, space.options);
+  const { state, history } = imageState(at, spec, { comparison, merges: space.daemon.takesApart, nonce: randomUUID() });
   await using job = space.client.job({
     serve: {
       trees: { [filesTree]: treeOf(spec.files) },

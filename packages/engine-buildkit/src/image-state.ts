@@ -2,8 +2,9 @@ import { debugDirectory, type ImageSpec } from "@melange2/core";
 import { diff, file, local, merge, type State } from "@melange2/llb";
 import { baseHistory } from "./base-image.ts";
 import { flattened } from "./flattened-state.ts";
-import { type LayerRepairs, repaired, repairHistory } from "./layer-repairs.ts";
+import { withHidden, withoutReserved, withRoom } from "./layer-repairs.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
+import type { StateComparison } from "./state-comparison.ts";
 
 /** Docker takes 127 layers in one image, of which some are ours. */
 const dockerLimit = 122;
@@ -17,19 +18,48 @@ export interface ImageState {
   readonly history: readonly string[];
 }
 
-/** The base's layers, one for each unit, one of the image's own files. Too many units are one layer. No two exports have the same nonce. */
-export function imageState(at: BuildkitSnapshot, spec: ImageSpec, repairs: LayerRepairs, nonce: string): ImageState {
-  const units =
-    at.base.layers.length + at.units < dockerLimit
-      ? { state: inLayers(at), history: [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)] }
-      : squashed(at);
-  const state = repaired(units.state, at.state, repairs);
-  const history = [...units.history, ...repairHistory(repairs)];
-  if (spec.files.length === 0) return { state, history };
+export interface ImageStateOptions {
+  readonly comparison: StateComparison;
+  /** Whether the daemon merges states. */
+  readonly merges: boolean;
+  /** No two exports have the same. */
+  readonly nonce: string;
+}
+
+/** The base's layers, one for each unit, one of what these do not show, one of the image's own files. Too many units are one layer. */
+export function imageState(at: BuildkitSnapshot, spec: ImageSpec, options: ImageStateOptions): ImageState {
+  const { comparison, merges, nonce } = options;
+  const units = unitLayers(at, spec, comparison, merges);
+  const hidden = merges && comparison.hidden.length > 0;
+  const shown = hidden ? withHidden(units.state, units.from, at, comparison) : units.state;
+  const history = [...units.history, ...(hidden ? ["melange2: restored files"] : [])];
+  if (spec.files.length === 0) return { state: shown, history };
+  const room = comparison.inTheWay ? withRoom(shown, at) : shown;
   return {
-    state: withFiles(state, createdOf(spec), nonce),
-    history: [...history, "melange2: the failure record"],
+    state: withFiles(room, createdOf(spec), nonce),
+    history: [
+      ...history,
+      ...(room === shown ? [] : ["melange2: makes room for its own files"]),
+      "melange2: the failure record",
+    ],
   };
+}
+
+/** What the units left in layers, and `from`, the tree that they are to show. */
+function unitLayers(
+  at: BuildkitSnapshot,
+  spec: ImageSpec,
+  { anyReserved }: StateComparison,
+  merges: boolean,
+): ImageState & { readonly from: State } {
+  if (anyReserved) {
+    // A layer that holds such a file would hide another, also where a later layer is without it.
+    const from = withoutReserved(at);
+    return merges ? { ...onBase(at, from), from } : { state: from, from, history: [`base and steps 1 to ${at.units}`] };
+  }
+  if (at.base.layers.length + at.units >= dockerLimit) return { ...onBase(at, flattened(at.state)), from: at.state };
+  const history = [...baseHistory(at.base.layers.length), ...wordsOf(at, spec)];
+  return { state: inLayers(at), from: at.state, history };
 }
 
 /** The state with the session's {@link filesTree} over it; `timestamp`, in nanoseconds since 1970, is the files'. */
@@ -60,9 +90,8 @@ function inLayers({ base, state, units }: BuildkitSnapshot): State {
   return units === 0 ? base.image : merge([base.image, diff(base.state, state)]);
 }
 
-/** The base's layers, and all that the units changed as one. */
-function squashed({ base, state: at, units }: BuildkitSnapshot): ImageState {
-  // Of states that do not stand on each other the difference is computed, deletions included.
-  const state = merge([base.image ?? base.state, diff(base.state, flattened(at))]);
+/** The base's layers, and all that the units changed as one. Of states that do not stand on each other the difference is computed, deletions included. */
+function onBase({ base, units }: BuildkitSnapshot, tree: State): ImageState {
+  const state = merge([base.image ?? base.state, diff(base.state, tree)]);
   return { state, history: [...baseHistory(base.layers.length), `steps 1 to ${units}`] };
 }

@@ -4,10 +4,11 @@ import { compressedBeginnings, matcherOf, type SearchResult, type SecretSource, 
 import { diff, exec, type Mount, marshal, type State, scratch } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
 import { refusals, refusedToRun, translated } from "./foreign-errors.ts";
-import { layerRepairs, restoredFiles } from "./layer-repairs.ts";
+import { hiddenFiles } from "./layer-repairs.ts";
 import { searchLayers } from "./search-layers.ts";
 import { secretLiterals, squeezedLiterals } from "./secret-literals.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
+import { compareStates } from "./state-comparison.ts";
 import { startOf, wrapperPath } from "./unit-op.ts";
 
 /**
@@ -74,8 +75,8 @@ async function searchInDaemon(
   signal: AbortSignal,
 ): Promise<SearchResult | undefined> {
   const { client } = space;
-  const repairs = await layerRepairs(space, at, signal);
-  const layers = [...layersOf(at), ...(repairs.restored.length === 0 ? [] : [restoredFiles(at.state, repairs)])];
+  const { hidden } = await compareStates(space, at, signal);
+  const layers = [...layersOf(at), ...(hidden.length === 0 ? [] : [hiddenFiles(at.state, hidden)])];
   const search = exec(at.state, {
     name: "melange2 search for secrets",
     // Secrets are in no cache key: the last word has it executed each time.

@@ -16,6 +16,8 @@ import {
   compressLayer,
   layerFromTar,
   readyBlob,
+  type TarInput,
+  whiteoutHeader,
   writeArchive,
   writeTar,
 } from "@melange2/oci";
@@ -121,7 +123,17 @@ function configOf(spec: ImageSpec, parts: ImageParts, diffIds: readonly Layer["d
 /** The image's own files, with the time of the failure: nothing of it depends on when it is made. */
 function filesLayer(spec: ImageSpec, signal: AbortSignal): Promise<Layer> {
   const mtime = BigInt(Date.parse(spec.created)) * 1_000_000n;
-  return layerFromTar(() => writeTar(imageFileEntries(spec.files, mtime)), signal);
+  return layerFromTar(() => writeTar(ownEntries(spec, mtime)), signal);
+}
+
+/** Of what a step left in the folders of these files nothing is in the image: a file more in there would change what `rerun` runs. */
+function* ownEntries({ files }: ImageSpec, mtime: bigint): Iterable<TarInput> {
+  for (const entry of imageFileEntries(files, mtime)) {
+    yield entry;
+    const { name: path, type } = entry.header;
+    const outermost = type === "directory" && !path.includes("/");
+    if (outermost) yield { header: { ...whiteoutHeader({ kind: "opaque", path }), mtime } };
+  }
 }
 
 async function blobOf(space: WorkSpace, layer: Layer, compression: Compression, signal: AbortSignal): Promise<Blob> {

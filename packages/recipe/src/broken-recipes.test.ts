@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isMelangeError } from "@melange2/core";
 import { expect, test } from "vitest";
 import { oracles } from "../test/corpus-folder.ts";
-import { compileRecipe } from "./compile-recipe.ts";
+import { plannedRecipe } from "../test/planned.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
 interface Row {
@@ -41,7 +41,7 @@ test("there are recorded broken recipes", ({ skip }) => {
 });
 
 test.each(recipes)("$label: refused exactly where melange refuses", async ({ yaml, exit }) => {
-  const compiling = compileRecipe({
+  const compiling = plannedRecipe({
     file: "recipe.yaml",
     text: yaml,
     arch: "x86_64",

@@ -1,5 +1,5 @@
 import type { RecipeSource } from "./schema.ts";
-import type { Problems } from "./source.ts";
+import type { Problems, Text } from "./source.ts";
 
 /**
  * Applies the recipe's options of these names. What variables had pasted when the recipe was read stays: an option's variables
@@ -16,14 +16,24 @@ export function applyBuildOptions(recipe: RecipeSource, names: readonly string[]
       continue;
     }
     const { add, remove } = option.environment.contents.packages;
-    const removed = new Set(remove.map((each) => each.value));
     const { environment } = result;
-    const kept = environment.contents.packages.filter((each) => !removed.has(each.value));
+    const packages = remove.reduce(without, [...environment.contents.packages, ...add]);
     result = {
       ...result,
       vars: new Map([...result.vars, ...option.vars]),
-      environment: { ...environment, contents: { ...environment.contents, packages: [...kept, ...add] } },
+      environment: { ...environment, contents: { ...environment.contents, packages } },
     };
   }
   return result;
+}
+
+/** Puts the last of the list where the removed one was, as melange does: the order of the list is part of what is built. */
+function without(packages: readonly Text[], { value }: Text): readonly Text[] {
+  const left = [...packages];
+  for (let at = left.findIndex((each) => each.value === value); at !== -1; ) {
+    const last = left.pop();
+    if (last && at < left.length) left[at] = last;
+    at = left.findIndex((each) => each.value === value);
+  }
+  return left;
 }

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { plannedRecipe } from "../test/planned.ts";
 import { canRunSteps, noSteps, runBuild, runStep, shells } from "../test/run-steps.ts";
-import { compileRecipe } from "./compile-recipe.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
 let workspace: string;
@@ -25,7 +25,7 @@ afterEach(() => rmSync(workspace, { recursive: true, force: true }));
 
 async function builtOf(steps: string, subpackages = "") {
   const text = `package: {name: demo, version: "1.0", epoch: 0}\npipeline: ${steps}\n${subpackages}`;
-  const result = await compileRecipe({
+  const result = await plannedRecipe({
     file: "r.yaml",
     text,
     arch: "x86_64",

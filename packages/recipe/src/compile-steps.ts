@@ -1,11 +1,13 @@
+import type { Location } from "@melange2/core";
 import { ConditionError, evaluateCondition, quoteForCondition } from "./condition.ts";
-import { suggestVariable } from "./expand.ts";
 import { type Budget, limits, refuseBeyond } from "./limits.ts";
-import { applyDefinition, type PipelineDefinitions } from "./pipeline-definitions.ts";
-import type { InputSource, StepSource } from "./schema.ts";
-import type { Place, Problems, Text } from "./source.ts";
-import { closest } from "./spelling.ts";
-import { growing, layered, substituteText, substituteVariables, type Variables } from "./variables.ts";
+import { applyDefinition, type PipelineDefinitions, whyNoPipeline } from "./pipeline-definitions.ts";
+import { suggestVariable } from "./recipe-scope.ts";
+import type { StepSource } from "./schema.ts";
+import type { ShellFragment } from "./shell-syntax.ts";
+import { locationOf, type Place, type Problems, type Text } from "./source.ts";
+import { checkArguments, keptArguments, resolveInputs, withInputs } from "./step-inputs.ts";
+import { growing, substituteText, substituteVariables, type Variables } from "./variables.ts";
 
 export const workspace = "/home/build";
 
@@ -16,20 +18,34 @@ export interface CompiledStep {
   /** The step's place in its list and those of its ancestors in theirs: `[2, 1]`. */
   readonly indices: readonly number[];
   /** Its place in the recipe; below a `uses`, the place of that. */
-  readonly place: Place;
+  readonly location: Location;
+  /** As written, empty where the step has none. */
   readonly name: string;
-  /** What the step uses; for the content of a used pipeline, that pipeline. */
+  /** The name with its variables, or that of the used pipeline; for people. */
+  readonly displayName: string;
+  /** The recipe's `label`, which has no effect. */
+  readonly label: string;
+  /** The pipeline that the step uses, or empty. */
   readonly uses: string;
+  /** For the content of a used pipeline: that pipeline. */
+  readonly within: string | undefined;
+  /** Values of inputs that are not the text of their default. */
+  readonly with: ReadonlyMap<string, string>;
+  /** The `if` with its values, or empty. */
+  readonly condition: string;
+  /** False when the condition is false: neither the step nor its children run, nor are their needs met. */
+  readonly active: boolean;
   readonly fragment: string;
-  /** Where the fragment is written. */
-  readonly fragmentPlace: Place;
   /** Absolute. */
   readonly workdir: string;
-  /** Its own and its ancestors'. */
+  /** The working directory as written for it or the nearest ancestor, or empty. */
+  readonly writtenWorkdir: string;
+  /** Its own variables and its ancestors'. */
   readonly environment: ReadonlyMap<string, string>;
+  readonly ownEnvironment: ReadonlyMap<string, string>;
   readonly needs: readonly string[];
-  /** False when its condition is false: neither it nor its children run, nor are their needs met. */
-  readonly active: boolean;
+  /** How many of its children must run, where the recipe says so. */
+  readonly requiredSteps: number | undefined;
   readonly children: readonly CompiledStep[];
 }
 
@@ -37,7 +53,13 @@ export interface StepScope {
   readonly variables: Variables;
   readonly definitions: PipelineDefinitions;
   readonly problems: Problems;
+  /** What keeps the steps from running, though they compile. */
+  readonly refusals: Problems;
   readonly budget: Budget;
+  /** Where each script and its place is noted, for the check of its syntax. */
+  readonly scripts: ShellFragment[];
+  /** How many variables the environment of the steps has without their own. */
+  readonly environmentSize: number;
 }
 
 /** What a step takes over from its parent. */
@@ -47,10 +69,13 @@ interface Inherited {
   /** Those of the pipeline, with the inputs of what is used around the step. */
   readonly variables: Variables;
   readonly workdir: string;
+  readonly writtenWorkdir: string;
   readonly environment: ReadonlyMap<string, string>;
   /** Inside a used pipeline: the place of its `uses` in the recipe. */
   readonly place: Place | undefined;
   readonly using: readonly string[];
+  /** Whether the steps around it run. */
+  readonly running: boolean;
 }
 
 /** Compiles a pipeline list; `path` is where it stands: `subpackages[0]`, or empty for the main one. */
@@ -60,9 +85,11 @@ export function compileSteps(steps: readonly StepSource[], path: string, scope: 
     indices: [],
     variables: scope.variables,
     workdir: workspace,
+    writtenWorkdir: "",
     environment: new Map(),
     place: undefined,
     using: [],
+    running: true,
   };
   return steps.map((step, index) => compileStep(step, index, root, scope));
 }
@@ -77,144 +104,121 @@ function compileStep(source: StepSource, index: number, inherited: Inherited, sc
   const step = definition ? applyDefinition(source, definition) : source;
   if (definition) checkArguments(source, definition, problems);
   const inputs = resolveInputs(step, source.at, inherited.variables, problems);
-  const variables = inputs.size === 0 ? inherited.variables : layered(inherited.variables, inputs);
-
-  const resolve = (name: string) => variables.get(name);
+  const variables = withInputs(inherited.variables, inputs);
   const hint = suggestVariable(variables);
   const fill = (text: Text) => {
-    const filled = substituteText(text, resolve, problems, { hint });
+    const filled = substituteText(text, variables, problems, { hint });
     budget.characters(filled.length, here);
+    refuseReference(filled, text, problems);
     return filled;
   };
   const path = `${inherited.path}${inherited.path === "" ? "" : "."}pipeline[${index}]`;
-  const workdir = absolute(fill(step["working-directory"])) ?? inherited.workdir;
+  const ownWorkdir = fill(step["working-directory"]);
   const environment = surroundings(step, inherited.environment);
   // Steps without variables of their own share those of their parent.
-  budget.values(inputs.size + (step.environment.size === 0 ? 0 : environment.size) + step.needs.packages.length, here);
+  const ownVariables = step.environment.size === 0 ? 0 : environment.size + scope.environmentSize;
+  budget.values(inputs.size + ownVariables + step.needs.packages.length, here);
   const indices = [...inherited.indices, index];
+  const condition = evaluated(step.if, variables, problems);
   const below: Inherited = {
     path,
     indices,
     variables,
-    workdir,
+    workdir: absolute(ownWorkdir) ?? inherited.workdir,
+    writtenWorkdir: ownWorkdir || inherited.writtenWorkdir,
     environment,
     place: inherited.place ?? (definition ? source.at : undefined),
     using: definition ? [...inherited.using, source.uses.value] : inherited.using,
+    running: inherited.running && condition.active,
   };
-
+  const fragment = fill(step.runs);
+  scope.scripts.push({ fragment, place: step.runs.place });
   const compiled: CompiledStep = {
     path,
     indices,
-    place: here,
-    name: growing(step.name, () => substituteVariables(step.name.value, resolve, () => {})),
-    uses: step.uses.value || (inherited.using.at(-1) ?? ""),
-    fragment: fill(step.runs),
-    fragmentPlace: step.runs.place,
-    workdir,
+    location: locationOf(here),
+    name: source.name.value,
+    displayName: growing(step.name, () =>
+      substituteVariables(
+        step.name.value,
+        (name) => variables.get(name),
+        () => {},
+      ),
+    ),
+    label: step.label.value,
+    uses: step.uses.value,
+    within: inherited.using.at(-1),
+    // melange keeps the arguments of an outermost step only where it has any.
+    with: source.with.size > 0 || indices.length > 1 ? keptArguments(step, inputs) : new Map(),
+    ...condition,
+    fragment,
+    workdir: below.workdir,
+    writtenWorkdir: below.writtenWorkdir,
     environment,
+    ownEnvironment: valuesOf(step.environment),
     needs: step.needs.packages.map(fill),
-    active: isActive(step.if, resolve, hint, problems),
+    requiredSteps: step.assertions?.["required-steps"],
     children: step.pipeline.map((child, position) => compileStep(child, position, below, scope)),
   };
-  checkRequiredSteps(step, compiled, problems);
+  if (below.running) checkRequiredSteps(step, compiled, scope.refusals);
   return compiled;
 }
 
+/** Values that are put beside each other could make a reference that no text and no value holds. */
+function refuseReference(filled: string, { place }: Text, problems: Problems): void {
+  const at = filled.indexOf("${{");
+  if (at === -1 || problems.errors.length > 0) return;
+  problems.error(`once its variables are substituted, the text holds "${filled.slice(at, at + 40)}"`, place, {
+    hint: 'Melange has no way to write "${{" itself: have the step make it.',
+  });
+}
+
 function surroundings(step: StepSource, inherited: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  if (step.environment.size === 0) return inherited;
-  return new Map([...inherited, ...[...step.environment].map(([name, { value }]) => [name, value] as const)]);
+  return step.environment.size === 0 ? inherited : new Map([...inherited, ...valuesOf(step.environment)]);
+}
+
+function valuesOf(texts: ReadonlyMap<string, Text>): ReadonlyMap<string, string> {
+  return new Map([...texts].map(([name, { value }]) => [name, value]));
 }
 
 function usedDefinition(step: StepSource, inherited: Inherited, scope: StepScope): StepSource | undefined {
+  const { problems } = scope;
   const uses = step.uses.value;
   if (uses === "") return undefined;
   if (step.pipeline.length > 0) {
     // A recipe that melange has compiled already looks like this.
-    scope.problems.warn(`the step has a pipeline of its own, so "${uses}" is not loaded`, step.uses.place);
+    problems.warn(`the step has a pipeline of its own, so "${uses}" is not loaded`, step.uses.place);
+    return undefined;
+  }
+  const impossible = whyNoPipeline(uses);
+  if (impossible !== undefined) {
+    problems.error(impossible, step.uses.place, {
+      hint: "Name a file below a pipeline directory, without its .yaml.",
+    });
     return undefined;
   }
   if (inherited.using.includes(uses)) {
-    scope.problems.error(
-      `the pipeline "${uses}" uses itself: ${[...inherited.using, uses].join(" → ")}`,
-      step.uses.place,
-    );
+    problems.error(`the pipeline "${uses}" uses itself: ${[...inherited.using, uses].join(" → ")}`, step.uses.place);
     return undefined;
   }
   return scope.definitions.get(step.uses);
 }
 
-function checkArguments(step: StepSource, definition: StepSource, problems: Problems): void {
-  const declared = new Map([...step.inputs, ...definition.inputs]);
-  for (const [name, value] of step.with) {
-    if (declared.has(name)) continue;
-    const meant = closest(name, [...declared.keys()]);
-    const known = declared.size > 0 ? `Its inputs: ${[...declared.keys()].join(", ")}.` : "It has no inputs.";
-    problems.error(`"${step.uses.value}" has no input "${name}"`, value.place, {
-      hint: meant ? `Did you mean "${meant}"?` : known,
-    });
-  }
-}
-
-/** The step's inputs: `inputs.NAME`. Values come from `with`, else the default; both see the variables of the step's surroundings. */
-function resolveInputs(step: StepSource, at: Place, outer: Variables, problems: Problems): ReadonlyMap<string, string> {
-  const resolved = new Map<string, string>();
-  for (const name of new Set([...step.inputs.keys(), ...step.with.keys()])) {
-    const input = step.inputs.get(name);
-    const given = step.with.get(name);
-    const value = given && given.value !== "" ? given : (input?.default ?? given);
-    if (!value) continue;
-    checkInput(name, input, value, step, at, problems);
-    resolved.set(
-      `inputs.${name}`,
-      substituteText(value, (each) => outer.get(each), problems),
-    );
-  }
-  return resolved;
-}
-
-const hexDigits: Readonly<Record<string, number>> = {
-  "expected-sha256": 64,
-  "expected-sha512": 128,
-  "expected-commit": 40,
-};
-
-function checkInput(
-  name: string,
-  input: InputSource | undefined,
-  value: Text,
-  step: StepSource,
-  at: Place,
-  problems: Problems,
-): void {
-  if (value.value === "") {
-    if (input?.required) {
-      problems.error(`"${step.uses.value}" needs the input "${name}"`, at, {
-        hint: input.description.value ? `${name}: ${input.description.value.trim()}` : `Set it in "with".`,
-      });
-    }
-    return;
-  }
-  const digits = hexDigits[name];
-  if (input && digits !== undefined && !new RegExp(`^[0-9a-fA-F]{${digits}}$`).test(value.value)) {
-    problems.error(`${name} must be ${digits} hexadecimal digits, not "${value.value}"`, value.place, {
-      hint: "It is written out: variables are not allowed here.",
-    });
-  }
-}
-
-function isActive(
+function evaluated(
   condition: Text,
-  resolve: (name: string) => string | undefined,
-  hint: (name: string) => string | undefined,
+  variables: Variables,
   problems: Problems,
-): boolean {
-  if (condition.value === "") return true;
+): Pick<CompiledStep, "condition" | "active"> {
+  if (condition.value === "") return { condition: "", active: true };
   let complete = true;
-  const onBad = () => {
-    complete = false;
-  };
-  const expression = substituteText(condition, resolve, problems, { quote: quoteForCondition, hint, onBad });
-  return !complete || checkedCondition(expression, condition, problems);
+  const expression = substituteText(condition, variables, problems, {
+    quote: quoteForCondition,
+    hint: suggestVariable(variables),
+    onBad: () => {
+      complete = false;
+    },
+  });
+  return { condition: expression, active: !complete || checkedCondition(expression, condition, problems) };
 }
 
 /** A condition's value; true, and reported, where it cannot be read. */
@@ -244,15 +248,14 @@ function joinPath(base: string, relative: string): string {
   return parts.length > 1 ? parts.join("/") : "/";
 }
 
-function checkRequiredSteps(step: StepSource, compiled: CompiledStep, problems: Problems): void {
-  const required = step.assertions["required-steps"];
-  if (required <= 0 || !compiled.active) return;
+function checkRequiredSteps({ assertions }: StepSource, compiled: CompiledStep, refusals: Problems): void {
+  if (!assertions) return;
+  const required = assertions["required-steps"];
   const active = compiled.children.filter((child) => child.active).length;
-  if (active !== required) {
-    problems.error(`${required} steps of this pipeline must run, but ${active} would`, step.assertions.at, {
-      hint: "Check the conditions of its steps for this architecture.",
-    });
-  }
+  if (active === required) return;
+  refusals.error(`${required} steps of this pipeline must run, but ${active} would`, assertions.at, {
+    hint: "Check the conditions of its steps for this architecture.",
+  });
 }
 
 /** All steps, those that do not run as well, each before its children. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isMelangeError } from "@melange2/core";
 import { describe, expect, test } from "vitest";
 import { oracles } from "../test/corpus-folder.ts";
-import { compileRecipe } from "./compile-recipe.ts";
+import { plannedRecipe } from "../test/planned.ts";
 import { ConditionError, evaluateCondition, quoteForCondition } from "./condition.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
@@ -32,7 +32,7 @@ test("every recorded condition of a step has melange's value", async ({ skip }) 
       options: Object.fromEntries(context.options.map((name) => [name, {}])),
       pipeline: [{ if: condition, runs: "true", needs: { packages: ["taken"] } }],
     });
-    const outcome = await compileRecipe({
+    const outcome = await plannedRecipe({
       file: "recipe.yaml",
       text,
       arch: context.arch,

@@ -3,14 +3,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { provided } from "@melange2-tooling/services";
 import { describe, expect, test } from "vitest";
+import { compileRecipe } from "./compile-recipe.ts";
 import { type CompiledStep, everyStep, workspace } from "./compile-steps.ts";
-import { environmentVariables } from "./environment-request.ts";
+import type { CompiledPackage } from "./compiled-recipe.ts";
+import { parseRecipe } from "./parse-recipe.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
-import { plain } from "./plain.ts";
-import { prepareRecipe } from "./prepare-recipe.ts";
-import { buildPlan, testPlan } from "./recipe-plans.ts";
-import type { DependenciesSource } from "./schema.ts";
-import { collectProblems } from "./source.ts";
 
 // What upstream's own `melange compile` makes of real recipes. Fragments of the built-in pipelines are ours, so they are compared
 // by count; all others by hash.
@@ -77,46 +74,30 @@ function wantedRuns(hashes: readonly string[] = [], directories: Readonly<Record
 }
 
 async function compiled(folder: string, file: string, arch: string, expected: Expected): Promise<unknown> {
-  const problems = collectProblems();
-  const options = {
-    file,
-    text: readFileSync(join(folder, "recipes", file), "utf8"),
+  const text = readFileSync(join(folder, "recipes", file), "utf8");
+  const result = await compileRecipe(await parseRecipe({ file, text }), {
     arch,
     pipelines: pipelineDirectories([join(folder, "pipelines")]),
-  };
-  const prepared = await prepareRecipe(options, problems);
-  const { recipe, pipelines } = prepared;
-  if ("skipped" in pipelines) return "skipped";
-  const setting = { ...prepared, pipelines, options, problems };
-  const build = buildPlan(setting);
-  const tests = testPlan(setting);
-  expect(problems.errors, file).toEqual([]);
-
-  const part = (
-    name: string,
-    source: DependenciesSource,
-    steps: readonly CompiledStep[],
-    testSteps: readonly CompiledStep[],
-    like: Expected | undefined,
-  ) => ({
-    dependencies: Object.fromEntries(Object.entries(plain(source)).filter(([, value]) => value.length > 0)),
-    runs: runs(steps, like?.runs),
-    testRuns: runs(testSteps, like?.testRuns),
-    // A test of which nothing runs here has no environment in our plan.
-    testPackages: testSteps.some(({ active }) => active)
-      ? tests.environments[`test:${name}`]?.packages
-      : like?.testRuns && like.testPackages,
   });
-  const { name, version, epoch, dependencies } = recipe.package;
+  if (result.kind === "skipped") return "skipped";
+  expect(result.refusals, file).toEqual([]);
+  const part = ({ source, steps, test: tested }: CompiledPackage, like: Expected | undefined) => ({
+    dependencies: Object.fromEntries(Object.entries(source.dependencies).filter(([, value]) => value.length > 0)),
+    runs: runs(steps, like?.runs),
+    testRuns: runs(tested?.steps ?? [], like?.testRuns),
+    testPackages: like?.testRuns && tested?.environment.request.packages,
+  });
+  const [main, ...subpackages] = result.packages;
+  if (main?.source.kind !== "package") throw new Error("the first package is not the main one");
   return {
-    package: [name.value, version.value, epoch],
-    packages: build.environments.build?.packages,
-    environment: environmentVariables({}, recipe.environment),
-    main: part(name.value, dependencies, pipelines.main, pipelines.mainTest, expected),
-    subpackages: pipelines.subpackages.map(({ source, steps, test: testSteps }, index) => [
-      source.name.value,
-      source.description.value,
-      part(source.name.value, source.dependencies, steps, testSteps, expected.subpackages?.[index]),
+    package: [main.name, main.source.version, main.source.epoch],
+    packages: result.environment.request.packages,
+    environment: result.environment.request.variables,
+    main: part(main, expected),
+    subpackages: subpackages.map((each, index) => [
+      each.name,
+      each.source.description,
+      part(each, expected.subpackages?.[index]),
     ]),
   };
 }
@@ -125,8 +106,8 @@ async function compiled(folder: string, file: string, arch: string, expected: Ex
 function runs(steps: readonly CompiledStep[], expected: readonly string[] = []): unknown {
   return everyStep(steps)
     .filter(({ fragment }) => fragment !== "")
-    .map(({ fragment, workdir, uses }, index) => {
+    .map(({ fragment, workdir, uses, within }, index) => {
       const hash = createHash("sha256").update(fragment).digest("hex").slice(0, 16);
-      return [builtIn.has(uses) ? expected[index] : hash, workdir];
+      return [builtIn.has(uses || (within ?? "")) ? expected[index] : hash, workdir];
     });
 }

@@ -1,18 +1,9 @@
-import { isMelangeError } from "@melange2/core";
 import { compareBytes } from "./byte-order.ts";
-import type { ReplaceAll } from "./go-regexp.ts";
 import { type Budget, limits, refuseBeyond } from "./limits.ts";
 import { mapTexts } from "./plain.ts";
-import type {
-  DependenciesSource,
-  EnvironmentSource,
-  RecipeSource,
-  SubpackageSource,
-  TestSource,
-  TransformSource,
-} from "./schema.ts";
+import { suggestVariable } from "./recipe-scope.ts";
+import type { DependenciesSource, EnvironmentSource, RecipeSource, SubpackageSource, TestSource } from "./schema.ts";
 import type { Problems, Text } from "./source.ts";
-import { closest } from "./spelling.ts";
 import { growing, layered, pasteVariables, substituteText, type Variables } from "./variables.ts";
 
 /**
@@ -21,87 +12,27 @@ import { growing, layered, pasteVariables, substituteText, type Variables } from
  */
 export function expandRecipe(
   source: RecipeSource,
-  replaceAll: ReplaceAll,
+  variables: Variables,
   problems: Problems,
   budget: Budget,
 ): RecipeSource {
-  const variables = readingVariables(source, replaceAll, problems, budget);
-  const paste = <T>(value: T, known: Variables): T => pasteInto(value, known);
+  const paste = <T>(value: T): T => pasteInto(value, variables);
   const strict = strictLists(variables, problems);
   const subpackages = expandRanges(source, variables, problems, budget).map((subpackage) => ({
     ...subpackage,
     dependencies: strict.dependencies(subpackage.dependencies),
     test: subpackage.test && strict.test(subpackage.test),
   }));
-  const main = paste(source.package, variables);
-  const test = source.test && paste(source.test, variables);
+  const main = paste(source.package);
+  const test = paste(source.test);
   return {
     ...source,
     package: { ...main, dependencies: strict.dependencies(main.dependencies) },
-    environment: strict.environment(paste(source.environment, variables)),
-    pipeline: paste(source.pipeline, variables),
+    environment: strict.environment(paste(source.environment)),
+    pipeline: paste(source.pipeline),
     subpackages,
+    update: paste(source.update),
     test: test && strict.test(test),
-  };
-}
-
-/** package.*, vars.* and what transforms make of them. */
-function readingVariables(source: RecipeSource, replaceAll: ReplaceAll, problems: Problems, budget: Budget): Variables {
-  const variables = new Map(packageVariables(source));
-  variables.set("package.description", source.package.description.value);
-  for (const [name, value] of source.vars) variables.set(`vars.${name}`, value.value);
-  transformVariables(source["var-transforms"], variables, replaceAll, problems, budget);
-  return variables;
-}
-
-export function packageVariables(source: RecipeSource): ReadonlyMap<string, string> {
-  const { name, version, epoch } = source.package;
-  return new Map([
-    ["package.name", name.value],
-    ["package.version", version.value],
-    ["package.epoch", String(epoch)],
-    ["package.full-version", `${version.value}-r${epoch}`],
-  ]);
-}
-
-const tooLong = (replace: Text): never =>
-  refuseBeyond("the transformed text grows beyond its limit here", replace.place, "Replace less.");
-
-/** Runs the transforms in order; each sees what the ones before it set. */
-export function transformVariables(
-  transforms: readonly TransformSource[],
-  variables: Map<string, string>,
-  replaceAll: ReplaceAll,
-  problems: Problems,
-  budget: Budget,
-): void {
-  for (const { from, match, replace, to } of transforms) {
-    const input = substituteText(from, (name) => variables.get(name), problems, {
-      hint: suggestVariable(variables),
-    });
-    if (match.value.length > limits.expression)
-      refuseBeyond(
-        `the regular expression has more than ${limits.expression} characters`,
-        match.place,
-        "Use several transforms.",
-      );
-    try {
-      const result = replaceAll(input, match.value, replace.value, (steps) => budget.matching(steps, match.place));
-      variables.set(`vars.${to.value}`, result.length > limits.substituted ? tooLong(replace) : result);
-    } catch (cause) {
-      if (isMelangeError(cause)) throw cause;
-      const why = cause instanceof Error ? cause.message : String(cause);
-      problems.error(`"${match.value}" is no regular expression of the RE2 dialect: ${why}`, match.place);
-      variables.set(`vars.${to.value}`, "");
-    }
-  }
-}
-
-/** Advice for a variable that is not defined. */
-export function suggestVariable(known: Pick<Variables, "keys">): (name: string) => string | undefined {
-  return (name) => {
-    const meant = closest(name, known.keys());
-    return meant && `Did you mean "\${{${meant}}}"?`;
   };
 }
 
@@ -160,7 +91,7 @@ function expandRange(
     .map(([key, value]) => {
       const own = new Map([
         ["range.key", key],
-        ["range.value", value.value],
+        ["range.value", growing(value, () => pasteVariables(value.value, variables))],
       ]);
       const spend = (text: Text) => {
         budget.values(1, range.place);
@@ -175,7 +106,7 @@ function strictLists(variables: Variables, problems: Problems) {
   const hint = suggestVariable(variables);
   const fill = (text: Text): Text => ({
     ...text,
-    value: substituteText(text, (name) => variables.get(name), problems, { hint }),
+    value: substituteText(text, variables, problems, { hint }),
   });
   const environment = (value: EnvironmentSource): EnvironmentSource => ({
     ...value,

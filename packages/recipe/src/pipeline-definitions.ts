@@ -34,12 +34,6 @@ export function pipelineDefinitions(source: PipelineSource, problems: Problems):
 
   function load(uses: Text): StepSource | undefined {
     const name = uses.value;
-    if (name.startsWith("/") || name.split(/[/\\]/).includes("..") || name.includes("\0")) {
-      problems.error(`uses "${name}" may be neither absolute nor contain ".."`, uses.place, {
-        hint: "Name a file below a pipeline directory, without its .yaml.",
-      });
-      return undefined;
-    }
     const found = find(uses);
     if (found === "refused") return undefined;
     if (!found) {
@@ -77,6 +71,12 @@ export function pipelineDefinitions(source: PipelineSource, problems: Problems):
   };
 }
 
+/** Why no `uses` may have this value, or undefined. */
+export function whyNoPipeline(uses: string): string | undefined {
+  if (uses.startsWith("/")) return `uses "${uses}" is an absolute path`;
+  return uses.includes("..") ? `uses "${uses}" contains ".."` : undefined;
+}
+
 /** The definition laid over the step that uses it: what it sets wins, maps merge key by key, the step keeps its name. */
 export function applyDefinition(step: StepSource, definition: StepSource): StepSource {
   const choose = (own: Text, defined: Text) => (defined.value === "" ? own : defined);
@@ -88,7 +88,7 @@ export function applyDefinition(step: StepSource, definition: StepSource): StepS
     "working-directory": choose(step["working-directory"], definition["working-directory"]),
     pipeline: definition.pipeline.length > 0 ? definition.pipeline : step.pipeline,
     needs: definition.needs.packages.length > 0 ? definition.needs : step.needs,
-    assertions: definition.assertions["required-steps"] !== 0 ? definition.assertions : step.assertions,
+    assertions: definition.assertions ?? step.assertions,
     with: new Map([...step.with, ...definition.with]),
     inputs: new Map([...step.inputs, ...definition.inputs]),
     environment: new Map([...step.environment, ...definition.environment]),

@@ -8,12 +8,18 @@ import { readTextFile } from "./text-file.ts";
 /** The folder of the pipelines that come with melange2, beside `src` and `dist` alike. */
 const builtIn = fileURLToPath(new URL("../pipelines", import.meta.url));
 
-/** Pipelines from directories, in order, then the built-in ones. Files are read when a recipe uses them. */
-export function pipelineDirectories(directories: readonly string[]): PipelineSource {
+/** Where packages of the system put pipelines. */
+const installed = "/usr/share/melange/pipelines";
+
+/**
+ * Pipelines from directories, in order, then the built-in ones, and last those that are installed on this machine, so that what
+ * is installed never changes a build that does without it. Files are read when a recipe uses them.
+ */
+export function pipelineDirectories(directories: readonly string[], last: string = installed): PipelineSource {
   return {
-    searched: [...directories, "the built-in pipelines"],
+    searched: [...directories, "the built-in pipelines", last],
     find(uses) {
-      for (const directory of [...directories, builtIn]) {
+      for (const directory of [...directories, builtIn, last]) {
         const file = join(directory, `${uses}.yaml`);
         if (!existsSync(file)) continue;
         refuseEscape(directory, file, uses);

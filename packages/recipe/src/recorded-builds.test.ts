@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { oracles } from "../test/corpus-folder.ts";
+import { plannedRecipe } from "../test/planned.ts";
 import { canRunSteps, noSteps, runBuild, shells } from "../test/run-steps.ts";
-import { compileRecipe } from "./compile-recipe.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
 // Recipes that the real melange built, run here step by step with each of the shells there are, in a private /home/build; the
@@ -72,7 +72,7 @@ async function build(folder: string, workspace: string, shell: string): Promise<
   const recorded: { readonly env: Readonly<Record<string, string | null>> } = JSON.parse(
     readFileSync(join(folder, "case.json"), "utf8"),
   );
-  const result = await compileRecipe({
+  const result = await plannedRecipe({
     file: join(folder, "recipe.yaml"),
     text: readFileSync(join(folder, "recipe.yaml"), "utf8"),
     arch: "x86_64",

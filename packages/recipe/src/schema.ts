@@ -29,7 +29,7 @@ export interface StepSource extends Placed {
   readonly inputs: ReadonlyMap<string, InputSource>;
   readonly needs: Placed & { readonly packages: readonly Text[] };
   readonly label: Text;
-  readonly assertions: Placed & { readonly "required-steps": number };
+  readonly assertions: (Placed & { readonly "required-steps": number }) | undefined;
   readonly "working-directory": Text;
   readonly environment: ReadonlyMap<string, Text>;
 }
@@ -48,7 +48,7 @@ export const step: Decoder<StepSource> = record("a step", () => ({
   inputs: mapOf(input),
   needs: record("needs", () => ({ packages: list(template) })),
   label: text,
-  assertions: record("assertions", () => ({ "required-steps": signed })),
+  assertions: optional(record("assertions", () => ({ "required-steps": signed }))),
   "working-directory": template,
   environment: mapOf(template),
 }));
@@ -59,12 +59,12 @@ const environment = record("an environment", () => ({
     runtime_repositories: list(template),
     repositories: list(template),
     keyring: list(template),
-    runtime_keyring: list(template),
+    runtime_keyring: list(record("a runtime key", () => ({ name: text, content: text }))),
     packages: list(template),
     baseimage: optional(record("baseimage", () => ({ image: text, apkindex: text }))),
   })),
   entrypoint: record("entrypoint", () => ({
-    type: template,
+    type: text,
     command: template,
     "shell-fragment": template,
     services: mapOf(template),
@@ -91,8 +91,8 @@ const environment = record("an environment", () => ({
     record("a path", () => ({
       path: text,
       type: text,
-      uid: accountId,
-      gid: accountId,
+      uid: optional(accountId),
+      gid: optional(accountId),
       permissions: accountId,
       source: text,
       recursive: flag,
@@ -228,26 +228,27 @@ const update = record("update", () => ({
     record("release-monitor", () => ({
       identifier: signed,
       ...stripping,
-      "version-filter-contains": text,
-      "version-filter-prefix": text,
+      "version-filter-contains": template,
+      "version-filter-prefix": template,
     })),
   ),
   github: optional(
     record("github", () => ({
-      identifier: text,
+      identifier: template,
       ...stripping,
-      "tag-filter": text,
-      "tag-filter-prefix": text,
-      "tag-filter-contains": text,
+      "tag-filter": template,
+      "tag-filter-prefix": template,
+      "tag-filter-contains": template,
       "use-tag": flag,
     })),
   ),
-  git: optional(record("git", () => ({ ...stripping, "tag-filter-prefix": text, "tag-filter-contains": text }))),
+  git: optional(
+    record("git", () => ({ ...stripping, "tag-filter-prefix": template, "tag-filter-contains": template })),
+  ),
   oci: optional(
     record("oci", () => ({
       identifier: text,
       ...stripping,
-      "tag-filter": text,
       "tag-filter-prefix": text,
       "tag-filter-contains": text,
     })),
@@ -260,7 +261,7 @@ const update = record("update", () => ({
           name: text,
           stream: text,
           ignore: list(text),
-          commit_source: flag,
+          commit_source: text,
           use_release: flag,
         })),
       ),

@@ -8,8 +8,11 @@ export interface ShellMistake {
   readonly line: number;
 }
 
-/** Parses bash, the dialect that melange checks scripts against. Undefined: the text has no mistake. */
-export type ShellParser = (text: string) => ShellMistake | undefined;
+/** A text that has no mistake, printed again without its comments; or the first mistake. */
+export type ShellResult = { readonly printed: string } | { readonly mistake: ShellMistake };
+
+/** Parses bash, the dialect that melange checks scripts against. */
+export type ShellParser = (text: string) => ShellResult;
 
 // The garbage collector of an instance works during the instance's first call only; later it takes what is still in use. These
 // limits end an instance when a quarter of its memory is used. A longer text gets an instance of its own.
@@ -31,10 +34,10 @@ export async function loadShellParser(): Promise<ShellParser> {
     if (!instance || instance.texts >= textsOfAnInstance || instance.characters + text.length > charactersOfAnInstance)
       instance = instantiate(module);
     const fresh = instance.texts === 0;
-    const mistake = parse(instance, text);
-    if (!mistake || fresh) {
-      if (mistake) instance = undefined;
-      return mistake;
+    const result = parse(instance, text);
+    if ("printed" in result || fresh) {
+      if ("mistake" in result) instance = undefined;
+      return result;
     }
     // A mistake may be the instance's own: only a new instance is believed.
     instance = undefined;
@@ -84,14 +87,14 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const bash = 1;
 
-function parse(instance: Instance, text: string): ShellMistake | undefined {
+function parse(instance: Instance, text: string): ShellResult {
   instance.texts += 1;
   instance.characters += text.length;
   try {
-    return readMistake(process(instance.exports, text));
+    return readResult(process(instance.exports, text));
   } catch {
     // A stack that overflows breaks the instance; the errors that it throws then are of many kinds.
-    return { message: "it nests too deep or is too long", line: 1 };
+    return { mistake: { message: "it nests too deep or is too long", line: 1 } };
   }
 }
 
@@ -132,11 +135,13 @@ function process(exports: Instance["exports"], text: string): string {
   return decoder.decode(bytes.subarray(0, bytes.indexOf(0)));
 }
 
-function readMistake(json: string): ShellMistake | undefined {
+function readResult(json: string): ShellResult {
   const result: {
+    readonly text: string;
     readonly message: string;
     readonly parseError: { readonly Text: string; readonly Pos: { readonly Line: number } } | null;
   } = JSON.parse(json);
-  if (result.parseError) return { message: result.parseError.Text, line: result.parseError.Pos.Line };
-  return result.message ? { message: result.message, line: 1 } : undefined;
+  const { parseError, message, text } = result;
+  if (parseError) return { mistake: { message: parseError.Text, line: parseError.Pos.Line } };
+  return message ? { mistake: { message, line: 1 } } : { printed: text };
 }

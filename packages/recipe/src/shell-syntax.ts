@@ -1,5 +1,5 @@
 import { limits, refuseBeyond } from "./limits.ts";
-import { loadShellParser, type ShellMistake, type ShellParser } from "./shell-parser.ts";
+import { loadShellParser, type ShellParser, type ShellResult } from "./shell-parser.ts";
 import { lineWithin, type Place, type Problems } from "./source.ts";
 
 /** A script fragment and the text it was made of. */
@@ -24,8 +24,10 @@ export function checkShellSyntax(parse: ShellParser, fragments: readonly ShellFr
         place,
         "Make several recipes of this one.",
       );
-    const mistake = fragment.trim() === "" ? undefined : parse(fragment);
-    if (!mistake) continue;
+    if (fragment.trim() === "") continue;
+    const result = parse(fragment);
+    if ("printed" in result) continue;
+    const { mistake } = result;
     const message = `line ${mistake.line} of the script is not valid shell: ${mistake.message}`;
     problems.error(message, lineWithin(place, mistake.line));
   }
@@ -44,10 +46,11 @@ export function sharedShellParser(): Promise<ShellParser> {
 
 /** The parser with a memory for at most `most` characters of script. */
 function remembering(parse: ShellParser, most: number): ShellParser {
-  const results = new Map<string, ShellMistake | undefined>();
+  const results = new Map<string, ShellResult>();
   let characters = 0;
   return (text) => {
-    if (results.has(text)) return results.get(text);
+    const known = results.get(text);
+    if (known) return known;
     const result = parse(text);
     characters += text.length;
     if (characters > most) {

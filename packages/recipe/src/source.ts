@@ -74,9 +74,10 @@ export interface ProblemDetails {
 /** Errors that are collected, and warnings. */
 const mostProblems = 100;
 
-export function collectProblems(): Problems {
+/** `before`: warnings that are known already. */
+export function collectProblems(before: readonly Problem[] = []): Problems {
   const errors: Problem[] = [];
-  const warnings: Problem[] = [];
+  const warnings: Problem[] = [...before];
   const add = (list: Problem[], text: string, place: Place, details: ProblemDetails) => {
     if (list === warnings && warnings.length >= mostProblems) return;
     const location = locationOf(place, details.needle);

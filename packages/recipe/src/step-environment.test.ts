@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { oracles } from "../test/corpus-folder.ts";
-import { compileRecipe } from "./compile-recipe.ts";
+import { plannedRecipe } from "../test/planned.ts";
 import { pipelineDirectories } from "./pipeline-directories.ts";
 
 const recorded = oracles && join(oracles, "built/envvars");
@@ -20,7 +20,7 @@ function seen(file: string): Readonly<Record<string, string>> {
 
 test("each step gets the environment that melange gave it", async ({ skip }) => {
   skip(!recorded, "there is no ../shared/corpus");
-  const result = await compileRecipe({
+  const result = await plannedRecipe({
     file: "recipe.yaml",
     text: readFileSync(join(recorded ?? "", "recipe.yaml"), "utf8"),
     arch: "x86_64",

@@ -1,7 +1,5 @@
 import type { Mount, Step, StringMap, Unit, User } from "@melange2/core";
 import type { CompiledStep } from "./compile-steps.ts";
-import type { Budget } from "./limits.ts";
-import { locationOf } from "./source.ts";
 import { stepScript } from "./step-script.ts";
 
 /** What all the steps of one pipeline have in common. */
@@ -16,7 +14,6 @@ export interface StepSetting {
   readonly mounts: readonly Mount[];
   readonly timeout: number | undefined;
   readonly debug: boolean;
-  readonly budget: Budget;
   /** Made by the first step. */
   readonly directories: readonly string[];
 }
@@ -25,18 +22,17 @@ export interface StepSetting {
 export function planSteps(compiled: readonly CompiledStep[], setting: StepSetting): readonly Step[] {
   const environments = new Map<CompiledStep["environment"], StringMap>();
   /** Steps without variables of their own share one object. */
-  const environmentOf = ({ environment, place }: CompiledStep): StringMap => {
+  const environmentOf = ({ environment }: CompiledStep): StringMap => {
     const known = environments.get(environment);
     if (known) return known;
     const made = withoutSecrets({ ...setting.env, ...Object.fromEntries(environment) }, setting.secretEnv);
-    setting.budget.values(Object.keys(made).length, place);
     environments.set(environment, made);
     return made;
   };
   return runnable(compiled).map((step, index) => ({
     id: `${setting.idPrefix}-${step.indices.join(".")}`,
     path: step.path,
-    location: locationOf(step.place),
+    location: step.location,
     label: labelOf(step),
     package: setting.package,
     fragment: step.fragment,
@@ -78,8 +74,8 @@ function runnable(steps: readonly CompiledStep[]): readonly CompiledStep[] {
 
 const longestLabel = 60;
 
-function labelOf({ name, uses, fragment }: CompiledStep): string {
-  const label = name.trim() || uses || fragment.trim();
+function labelOf({ displayName, uses, within, fragment }: CompiledStep): string {
+  const label = displayName.trim() || uses || within || fragment.trim();
   const line = label.split("\n")[0]?.trim() ?? "";
   return line.length > longestLabel ? `${line.slice(0, longestLabel - 1)}…` : line;
 }

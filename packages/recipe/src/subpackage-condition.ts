@@ -1,6 +1,6 @@
 import { checkedCondition } from "./compile-steps.ts";
 import { quoteForCondition } from "./condition.ts";
-import { suggestVariable } from "./expand.ts";
+import { suggestVariable } from "./recipe-scope.ts";
 import type { SubpackageSource } from "./schema.ts";
 import type { Problems } from "./source.ts";
 import { substituteText, type Variables } from "./variables.ts";
@@ -12,14 +12,16 @@ import { substituteText, type Variables } from "./variables.ts";
 export function isIncluded({ if: condition }: SubpackageSource, variables: Variables, problems: Problems): boolean {
   if (condition.value === "") return true;
   let complete = true;
-  const resolve = (name: string): string | undefined => {
-    if (variables.get(name) === undefined) return undefined;
-    problems.warn(`\${{${name}}} is empty in the condition of a subpackage, as in melange`, condition.place, {
-      hint: "Put the condition on the steps of the subpackage instead.",
-    });
-    return "";
+  const emptied = {
+    get: (name: string): string | undefined => {
+      if (variables.get(name) === undefined) return undefined;
+      problems.warn(`\${{${name}}} is empty in the condition of a subpackage, as in melange`, condition.place, {
+        hint: "Put the condition on the steps of the subpackage instead.",
+      });
+      return "";
+    },
   };
-  const expression = substituteText(condition, resolve, problems, {
+  const expression = substituteText(condition, emptied, problems, {
     quote: quoteForCondition,
     hint: suggestVariable(variables),
     onBad: () => {

@@ -14,9 +14,13 @@ function isTooGreat(number: string): boolean {
 const cpeField = /^[a-z\d][a-z\d+_.-]*$/;
 const fileCapabilities = ["cap_net_bind_service", "cap_net_admin", "cap_net_raw", "cap_ipc_lock", "cap_sys_admin"];
 
-/** Checks what types cannot: names, versions, priorities, combinations of keys. The recipe is expanded. */
-export function validateRecipe(recipe: RecipeSource, problems: Problems): void {
+/**
+ * Checks what types cannot: names, priorities, combinations of keys. The recipe is expanded. Reports as `refusals` what melange
+ * compiles and does not build.
+ */
+export function validateRecipe(recipe: RecipeSource, problems: Problems, refusals: Problems): void {
   validatePackage(recipe.package, problems);
+  validateVersion(recipe.package.version, problems, refusals);
   validatePipeline(recipe.pipeline, problems.error);
   validateNames(recipe, problems);
   for (const word of [...recipe.capabilities.add, ...recipe.capabilities.drop]) {
@@ -37,14 +41,6 @@ export function validateRecipe(recipe: RecipeSource, problems: Problems): void {
 
 function validatePackage(main: PackageSource, problems: Problems): void {
   checkName(main.name, "a package", problems);
-  const versionText = main.version.value;
-  if (versionText === "") {
-    problems.error("the package has no version", main.version.place, { hint: 'Set "version" in "package".' });
-  } else if (!version.test(versionText) || (versionText.match(/\d+/g) ?? []).some(isTooGreat)) {
-    problems.error(`"${versionText}" is no version that apk can compare`, main.version.place, {
-      hint: "A version is numbers and dots, then perhaps a letter, then perhaps _alpha, _beta, _pre, _rc, _git or _p with a number: 1.2.3_rc1.",
-    });
-  }
   validatePriorities(main.dependencies, problems);
   validateCpe(main, problems);
   for (const { "license-path": path } of main.copyright) {
@@ -64,6 +60,16 @@ function validatePackage(main: PackageSource, problems: Problems): void {
         });
       }
     }
+  }
+}
+
+function validateVersion({ value, place }: Text, problems: Problems, refusals: Problems): void {
+  if (value === "") {
+    problems.error("the package has no version", place, { hint: 'Set "version" in "package".' });
+  } else if (!version.test(value) || (value.match(/\d+/g) ?? []).some(isTooGreat)) {
+    refusals.error(`"${value}" is no version that apk can compare`, place, {
+      hint: "A version is numbers and dots, then perhaps a letter, then perhaps _alpha, _beta, _pre, _rc, _git or _p with a number: 1.2.3_rc1.",
+    });
   }
 }
 

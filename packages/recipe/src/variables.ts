@@ -1,5 +1,5 @@
 import { limits, refuseBeyond, TextTooLong } from "./limits.ts";
-import type { Problems, Text } from "./source.ts";
+import type { Place, Problems, Text } from "./source.ts";
 
 /** Variables by name: `package.name`, `vars.x`. */
 export interface Variables {
@@ -93,22 +93,55 @@ export interface TextOptions {
   readonly onBad?: () => void;
 }
 
-/** Substitutes in a placed text and reports what does not resolve at its place. */
+/**
+ * Substitutes in a placed text, and in the values that are put there: a reference that a value holds sees the variables of the
+ * place where the value is used. Reports what does not resolve, and values that refer to themselves, at the text's place.
+ */
 export function substituteText(
   text: Text,
-  resolve: (name: string) => string | undefined,
+  variables: Pick<Variables, "get">,
   problems: Problems,
   options: TextOptions = {},
 ): string {
+  if (!text.value.includes("${{")) return text.value;
   const reported = new Set<string>();
-  const report = ({ message, reference, name: variable }: BadReference) => {
-    if (reported.has(reference)) return;
-    reported.add(reference);
-    const hint = options.hint?.(variable);
+  const open: string[] = [];
+  const known = new Map<string, string>();
+
+  const refuse = (message: string, reference: string, hint?: string): void => {
     options.onBad?.();
+    if (reported.has(message)) return;
+    reported.add(message);
     problems.error(message, text.place, { needle: reference, ...(hint === undefined ? {} : { hint }) });
   };
+  const report = ({ message, reference, name: variable }: BadReference): void => {
+    const holder = open.at(-1);
+    const where = holder === undefined ? "" : `, which the value of "${holder}" holds`;
+    refuse(message + where, reference, options.hint?.(variable));
+  };
+  const resolve = (variable: string): string | undefined => {
+    const value = variables.get(variable);
+    if (!value?.includes("${{")) return value;
+    const before = known.get(variable);
+    if (before !== undefined) return before;
+    if (open.includes(variable)) {
+      refuse(`the variable "${variable}" refers to itself: ${[...open, variable].join(" → ")}`, `\${{${open[0]}}}`);
+      return "";
+    }
+    refuseDeepReferences(open.length, text.place);
+    open.push(variable);
+    const resolved = substituteVariables(value, resolve, report);
+    open.pop();
+    known.set(variable, resolved);
+    return resolved;
+  };
   return growing(text, () => substituteVariables(text.value, resolve, report, options.quote));
+}
+
+/** Ends the reading of a recipe whose variables refer to each other through more than the limit allows. */
+export function refuseDeepReferences(depth: number, place: Place): void {
+  if (depth >= limits.depth)
+    refuseBeyond(`variables refer to each other more than ${limits.depth} deep`, place, "Give the value itself.");
 }
 
 /** Refuses, at the place of a text, what makes it grow beyond its limit. */

@@ -4,9 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Step } from "@melange2/core";
 import { expect } from "vitest";
-import type { CompiledRecipe } from "../src/index.ts";
-
-type Built = Pick<Extract<CompiledRecipe, { kind: "compiled" }>, "plan" | "environments">;
+import type { RecipePlan } from "../src/index.ts";
 
 /** Makes a private /home with the folder $0 at /home/build and runs the script $2 there with the shell $1. */
 const inWorkspace = `mount -t tmpfs none /home && mkdir /home/build && mount --rbind "$0" /home/build && cd /home/build && exec $1 -c "$2"`;
@@ -33,7 +31,7 @@ export function runStep(step: Step, workspace: string, shell: string): string {
 }
 
 /** Runs all the steps that build a recipe's packages; each must succeed. */
-export function runBuild({ plan, environments }: Built, workspace: string, shell: string): void {
+export function runBuild({ plan, environments }: RecipePlan, workspace: string, shell: string): void {
   for (const name of plan.environments) {
     for (const directory of environments[name]?.directories ?? []) {
       mkdirSync(join(workspace, directory.slice(plan.workspace.length)), { recursive: true });

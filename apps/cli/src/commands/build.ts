@@ -23,6 +23,7 @@ import {
   packageFlags,
   packageRequest,
   progressFlag,
+  recipeFlags,
   refuseIdleExportFlags,
   repeatable,
   requiredArgument,
@@ -60,12 +61,11 @@ export default class Build extends MelangeCommand {
         "Root filesystem to build in: a folder, a tar (plain, gzip, xz, zstd), an OCI layout or archive, a docker archive, or an image in a registry, REGISTRY/IMAGE:TAG",
       env: "MELANGE2_BASE",
     }),
-    arch: Flags.string({ description: "Architecture of the packages; default: this machine's" }),
+    ...recipeFlags,
     "source-dir": Flags.string({
       description:
         "Files copied into the workspace, but for what .melangeignore there names and the base and what melange2 itself wrote (state, cache, output, archives); default: the folder beside the recipe that is named like the package, else the recipe's folder",
     }),
-    "pipeline-dir": Flags.string({ description: "Where `uses` looks before the built-in pipelines", ...repeatable }),
     ...packageFlags,
     "cache-dir": Flags.string({ description: "Folder that steps see as /var/cache/melange; never part of an image" }),
     "cache-mount": Flags.string({
@@ -192,6 +192,9 @@ export default class Build extends MelangeCommand {
         recipe,
         base: flags.base,
         arch: flags.arch,
+        varsFile: flags["vars-file"],
+        buildOptions: flags["build-option"] ?? [],
+        libc: flags.libc,
         sourceDirectory: flags["source-dir"],
         pipelineDirectories: flags["pipeline-dir"] ?? [],
         cacheDirectory: flags["cache-dir"] === undefined ? undefined : resolve(flags["cache-dir"]),

@@ -15,6 +15,18 @@ export function errorText(error: MelangeError): string {
     if (problem.hint) lines.push(`    ${problem.hint}`);
   }
   if (error.hint) lines.push(`  hint: ${error.hint}`);
+  return printableLines(lines);
+}
+
+/** A warning in the same way. */
+export function warningText(problem: Problem): string {
+  return printableLines([
+    `melange2: warning: ${placed(problem)}`,
+    ...(problem.hint ? [`  hint: ${problem.hint}`] : []),
+  ]);
+}
+
+function printableLines(lines: readonly string[]): string {
   return `${lines
     .flatMap((line) => line.split("\n"))
     .map(printable)

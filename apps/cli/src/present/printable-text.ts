@@ -10,3 +10,8 @@ export function printableText(text: string): string {
     .map((line) => printable(line.replaceAll("\r", " ")))
     .join("\n");
 }
+
+/** Text that is exact where a program or a file gets it, and printable where a terminal does. */
+export function exactText(text: string, { isTTY }: { readonly isTTY?: boolean }): string {
+  return isTTY ? printableText(text) : text;
+}

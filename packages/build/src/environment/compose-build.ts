@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { LockFile } from "@melange2/apk-client";
 import { type Environment, MelangeError, type Platform, runTask, type TaskTeller, type Tell } from "@melange2/core";
 import {
   apkDatabase,
@@ -15,7 +16,12 @@ import { type CompiledBuild, sourceDateEpochOf } from "../recipe/compile-build.t
 import { baseEnvironment } from "./base-environment.ts";
 import { tellLeftOut } from "./left-out.ts";
 import { type OwnFiles, ownFiles } from "./own-files.ts";
-import { type EnvironmentPackage, type PackageOptions, packagesEnvironment } from "./packages-environment.ts";
+import {
+  type EnvironmentPackage,
+  type PackageOptions,
+  packagesEnvironment,
+  repositoriesOf,
+} from "./packages-environment.ts";
 
 export interface ComposeBuildOptions {
   readonly compiled: CompiledBuild;
@@ -90,6 +96,7 @@ export interface EnvironmentStart {
   readonly environment: Environment;
   /** Where packages were installed. */
   readonly packages?: readonly EnvironmentPackage[];
+  readonly lock?: LockFile;
 }
 
 /**
@@ -113,7 +120,7 @@ export async function environmentStarts(
   const installed = base && (await apkDatabase(base, { cacheDirectory: basesDirectory, signal }));
   return async (name, request) => {
     const lacksNothing = installed === undefined || installed.missing(request.packages).length === 0;
-    if (base !== undefined && (lacksNothing || request.repositories.length === 0)) return { environment: base };
+    if (base !== undefined && (lacksNothing || repositoriesOf(request).length === 0)) return { environment: base };
     return packagesEnvironment({
       ...teller,
       name,
@@ -131,8 +138,8 @@ export async function environmentStarts(
 }
 
 /** Throws `usage` where neither a base nor repositories are named: there is nothing to build in. */
-export function refuseNothing(base: string | undefined, { repositories }: EnvironmentRequest): void {
-  if (base !== undefined || repositories.length > 0) return;
+export function refuseNothing(base: string | undefined, request: EnvironmentRequest): void {
+  if (base !== undefined || repositoriesOf(request).length > 0) return;
   throw new MelangeError("usage", "no base to build in: --base is missing, and no package repositories are named", {
     hint: "Give a root filesystem by --base PATH, or repositories: environment.contents.repositories and .keyring in the recipe, or --repository-append ADDRESS --keyring-append KEY.",
   });

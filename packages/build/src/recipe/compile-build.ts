@@ -13,6 +13,11 @@ export interface CompileBuildOptions {
   readonly recipe: string;
   /** apk's name of the architecture. Default: this machine's. */
   readonly arch?: string | undefined;
+  /** A YAML map of values for `vars`, over the recipe's own. */
+  readonly varsFile?: string | undefined;
+  /** The recipe's `options` to build with. */
+  readonly buildOptions?: readonly string[];
+  readonly libc?: "gnu" | "musl";
   /** Where `uses` looks before the built-in pipelines. */
   readonly pipelineDirectories?: readonly string[];
   /** What steps see as /var/cache/melange. */
@@ -36,6 +41,11 @@ export interface CompiledBuild {
   readonly requests: Readonly<Record<string, EnvironmentRequest>>;
 }
 
+/** apk's name of this machine's architecture. */
+export function hostArchitecture(): string {
+  return hostArchitectures[process.arch] ?? process.arch;
+}
+
 const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> = { x64: "x86_64", arm64: "aarch64" };
 
 /** From a recipe's file to a plan; `skipped`: why there is nothing to build, which is no error. Rejects with `recipe` or `usage`. */
@@ -45,10 +55,13 @@ export async function compileBuild(
 ): Promise<CompiledBuild | { readonly skipped: string }> {
   const { tell, variables, cacheDirectory, caches = [], pipelineDirectories = [] } = options;
   refuseHidden(cacheDirectory, caches);
-  pipelineDirectories.forEach(refuseMissing);
+  pipelineDirectories.forEach(refuseMissingFolder);
   const compiled = await readRecipe(options.recipe, {
-    arch: options.arch ?? hostArchitectures[process.arch] ?? process.arch,
+    arch: options.arch ?? hostArchitecture(),
     pipelineDirectories,
+    varsFile: options.varsFile,
+    buildOptions: options.buildOptions ?? [],
+    ...(options.libc === undefined ? {} : { libc: options.libc }),
     environment: variables.plain,
     secretEnv: variables.secrets.names,
     caches,
@@ -90,7 +103,7 @@ function refuseHidden(cacheDirectory: string | undefined, caches: readonly Omit<
 }
 
 /** A folder that is not there would be searched in vain, and the built-in pipeline of the same name taken instead. */
-function refuseMissing(pipelineDirectory: string): void {
+export function refuseMissingFolder(pipelineDirectory: string): void {
   if (statSync(pipelineDirectory, { throwIfNoEntry: false })?.isDirectory()) return;
   throw new MelangeError("usage", `--pipeline-dir ${pipelineDirectory} is not a folder`, {
     hint: "Give the folder that the names in `uses` are relative to.",

@@ -3,6 +3,7 @@ import { benchTests, type EngineSuiteOptions } from "./bench.ts";
 import { declareCaching } from "./caching.ts";
 import { declareEffects } from "./effects.ts";
 import { declareEndings } from "./endings.ts";
+import { declareExactImages } from "./exact-images.ts";
 import { declareImages } from "./images.ts";
 import { declareIsolation } from "./isolation.ts";
 import { declareKeptStates } from "./kept-states.ts";
@@ -28,4 +29,5 @@ export function engineSuite(options: EngineSuiteOptions): void {
   declareIsolation(declare, options.lacks);
   declareKeptStates(declare);
   declareImages(declare);
+  declareExactImages(declare);
 }

@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ByteSink, Compression, DebugImage, ImageSpec, Snapshot, Target } from "@melange2/core";
+import type { ByteSink, Compression, DebugImage, ImageSpec, Target } from "@melange2/core";
 import { parseImageConfig } from "@melange2/oci";
 import { type ArchivedImage, readImageArchive } from "../read-image-archive.ts";
 import { treeOf } from "../scripted/tree.ts";
@@ -53,41 +53,6 @@ export function declareImages(declare: Declare): void {
     assert.deepEqual(outline(names), outline(await bench.look(state, "/")));
     assert.ok(tree.has("suite/made") && !tree.has("suite/delete"));
   });
-
-  declare("an image shows what a step changed without changing its size and its time", async (bench) => {
-    const before = await bench.succeed(
-      "mkdir -p /suite/d; echo -n value=1 > /suite/d/kept; echo same > /suite/d/other",
-    );
-    const state = await bench.succeed(
-      "cd /suite/d; cp kept copy; touch -r kept copy; echo -n value=2 > kept; touch -r copy kept; ln other link",
-      before,
-    );
-    assert.equal(await bench.tell("cat /suite/d/kept", state), "value=2");
-    const tree = await imageTree(bench, state);
-    assert.equal(tree.text("suite/d/kept"), "value=2");
-    assert.equal(tree.text("suite/d/copy"), "value=1");
-  });
-
-  declare("an image keeps what a step's file names as if it were deleted", async (bench) => {
-    const before = await bench.succeed("mkdir -p /suite/q; echo -n 1 > /suite/q/foo; echo -n 1 > /suite/q/bar");
-    const state = await bench.succeed("echo -n 2 > /suite/q/.wh.foo; echo -n 2 > /suite/q/.wh.none", before);
-    const tree = await imageTree(bench, state);
-    assert.deepEqual([tree.text("suite/q/foo"), tree.text("suite/q/bar")], ["1", "1"]);
-  });
-
-  for (const [kind, script] of [
-    ["file", "echo mine > /.melange2"],
-    ["dangling link", "ln -s /nowhere /.melange2"],
-    ["link to a folder", "ln -s /suite /.melange2"],
-    ["folder", "mkdir -p /.melange2/note/deep"],
-  ] as const)
-    declare(`an image has its own files where a step left a ${kind}`, async (bench) => {
-      const state = await bench.succeed(script);
-      assert.equal(await bench.tell("ls -A / | grep melange2", state), ".melange2");
-      const tree = await imageTree(bench, state);
-      assert.equal(tree.text(".melange2/note"), "note");
-      assert.equal(tree.text("suite/note"), undefined);
-    });
 
   for (const compression of ["none", "gzip", "zstd"] as const) {
     declare(`every engine writes archives, compression ${compression}; skopeo and umoci take them`, async (bench) => {
@@ -232,20 +197,6 @@ function judge(path: string, folder: string): void {
   // umoci 0.4 knows no zstd.
   if (/zstd/.test(stderr)) return;
   assert.equal(status, 0, stderr);
-}
-
-async function imageTree(
-  bench: Bench,
-  state: Snapshot,
-): Promise<{ readonly text: (path: string) => string | undefined }> {
-  await using local = await bench.session.image(state, suiteSpec()).open({ signal: bench.signal });
-  const tree = await treeOf(local.layers);
-  return {
-    text(path) {
-      const body = tree.get(path)?.body;
-      return body === undefined ? undefined : Buffer.from(body).toString();
-    },
-  };
 }
 
 async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {

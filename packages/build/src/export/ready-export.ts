@@ -95,7 +95,8 @@ const refuseBroken =
     });
   };
 
-function contextOf({ env, directory, output }: BuildHost, { name, version, arch }: Subject): ExportContext {
+/** What an exporter is prepared with for a build of this subject. */
+export function contextOf({ env, directory, output }: BuildHost, { name, version, arch }: Subject): ExportContext {
   return exportContext({
     package: name,
     version,

@@ -123,7 +123,7 @@ export async function exportEnvironment(options: UseEnvironmentOptions, ready: R
     session.load(made.environment, { signal }),
   );
   const image = session.image(start, imageSpec(made, host));
-  return runTask(teller, { id: "export", label: `export to ${ready.prepared.destination}` }, (onProgress) =>
+  return await runTask(teller, { id: "export", label: `export to ${ready.prepared.destination}` }, (onProgress) =>
     ready.prepared.export(image, { signal, failure: { build: "environment", step: "environment" }, onProgress }),
   );
 }
@@ -146,7 +146,7 @@ export async function enterEnvironment(
       hint: "Export the environment and run the image instead.",
     });
   const start = await session.load(made.environment, { signal });
-  return session.enter(start, {
+  return await session.enter(start, {
     signal,
     argv: program.argv,
     env: { ...made.variables, PATH: path, ...program.env },

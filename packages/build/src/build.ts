@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { noSecrets, type Subject, type Tell } from "@melange2/core";
 import { failureStore, newBuildId } from "@melange2/records";
-import { checkedEngine, type EngineChoice, openSession } from "./engine/open-engine.ts";
+import type { EngineChoice } from "./engine/choose-engine.ts";
+import { checkedEngine, openSession } from "./engine/open-engine.ts";
 import { composeBuild } from "./environment/compose-build.ts";
 import type { PackageOptions } from "./environment/packages-environment.ts";
 import { type ExportRequest, type ReadyExport, readyExport } from "./export/ready-export.ts";

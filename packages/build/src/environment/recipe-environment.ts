@@ -17,7 +17,8 @@ import {
   planBuild,
   planTests,
 } from "@melange2/recipe";
-import { checkedEngine, type EngineChoice, openSession } from "../engine/open-engine.ts";
+import type { EngineChoice } from "../engine/choose-engine.ts";
+import { checkedEngine, openSession } from "../engine/open-engine.ts";
 import type { ReadyExport } from "../export/ready-export.ts";
 import type { BuildHost } from "../host.ts";
 import { hostArchitecture, sourceDateEpochOf } from "../recipe/compile-build.ts";

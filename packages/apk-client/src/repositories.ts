@@ -60,8 +60,9 @@ export async function openRepositories(options: RepositoriesOptions): Promise<Re
   const { arch, directory, offline, signal, ignoreSignatures, cacheDirectory } = options;
   const repositories = options.repositories.map((line) => parseRepository(line, directory));
   const http = httpClient({ variables: options.variables, signal, ...options.http });
+  const keyOptions = { http, cacheDirectory, offline };
   try {
-    const keyring = ignoreSignatures ? [] : await readKeyring(options.keyring, { directory, http, offline });
+    const keyring = ignoreSignatures ? [] : await readKeyring(options.keyring, { directory, ...keyOptions });
     const found = new Map<string, PublicKey>(keyring.map((key) => [key.name, key]));
     const opened = await Promise.all(
       repositories.map(async (repository) => {
@@ -94,8 +95,8 @@ export async function openRepositories(options: RepositoriesOptions): Promise<Re
         readIndexArchive(bytes, { what, keys: ignoreSignatures ? "ignored" : keys });
       let discovered: readonly PublicKey[] = [];
       const good = await read(keyring).catch(async (error: unknown) => {
-        if (!isApkError(error) || error.code !== "signature" || repository.at.kind !== "http" || offline) throw error;
-        discovered = await discoverKeys(repository.at.url, http);
+        if (!isApkError(error) || error.code !== "signature" || repository.at.kind !== "http") throw error;
+        discovered = await discoverKeys(repository.at.url, keyOptions);
         if (discovered.length === 0) throw error;
         return read([...keyring, ...discovered]);
       });

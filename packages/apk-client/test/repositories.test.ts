@@ -97,6 +97,19 @@ test("offline, everything comes from the cache, and what it lacks is named", asy
   expect(served.asked).toHaveLength(before);
 });
 
+test("offline, a key that has an address comes from the cache, too", async () => {
+  served.files.set("keys/test.rsa.pub", Buffer.from(served.key.publicPem));
+  const keyring = [`${served.url}/keys/test.rsa.pub`];
+  await expect(fetched(["a"], { keyring, offline: true })).rejects.toMatchObject({
+    code: "unavailable",
+    message: `the key ${keyring[0]} is not in the cache, and --offline fetches nothing`,
+  });
+  await fetched(["a"], { keyring });
+  const before = served.asked.length;
+  await fetched(["a"], { keyring, offline: true });
+  expect(served.asked).toHaveLength(before);
+});
+
 describe("folders", () => {
   test.each(["./os", "os", "file:os"])("%s is a repository", async (path) => {
     await mkdir(join(folder, "os/x86_64"), { recursive: true });
@@ -276,8 +289,10 @@ describe("signatures", () => {
     const jwk = { ...createPublicKey(own.publicPem).export({ format: "jwk" }), kid: "published" };
     served.files.set("keys", Buffer.from(JSON.stringify({ keys: [{ kty: "EC", kid: "x" }, jwk] })));
     served.files.set("apk-configuration", Buffer.from(JSON.stringify({ jwks_uri: `${served.url}/keys` })));
-    using repositories = await openRepositories(options({ keyring: [] }));
-    expect(repositories.keys.map(({ name }) => name)).toEqual(["published.rsa.pub"]);
+    for (const offline of [false, true]) {
+      using repositories = await openRepositories(options({ keyring: [], offline }));
+      expect(repositories.keys.map(({ name }) => name)).toEqual(["published.rsa.pub"]);
+    }
   });
 
   test("of an index that is older than the one before do not help it", async () => {

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey } from "node:crypto";
+import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { ApkError, type PublicKey, printable, publicKey } from "@melange2/apk";
@@ -45,7 +45,7 @@ export async function readKeyring(
 }
 
 /** Keys as they are fetched, and without a network as they were fetched before. */
-async function keptKeys(
+export async function keptKeys(
   url: URL,
   { cacheDirectory, offline }: KeyOptions,
   fetch: () => Promise<readonly PublicKey[]>,
@@ -90,45 +90,6 @@ async function keyFile(path: string): Promise<string> {
   }
 }
 
-/**
- * The keys that a repository publishes about itself: `apk-configuration` names a set of JSON web keys. Only over https, or from this machine, where they
- * are the repository's own. Empty: the repository publishes none.
- */
-export async function discoverKeys(repository: URL, options: KeyOptions): Promise<readonly PublicKey[]> {
-  if (!isSafe(repository)) return [];
-  const address = below(repository, "apk-configuration");
-  try {
-    return await keptKeys(address, options, () => publishedKeys(address, options.http));
-  } catch (error) {
-    // A repository without such keys is the usual one, whatever it answers.
-    if (error instanceof ApkError || error instanceof SyntaxError || error instanceof TypeError) return [];
-    throw error;
-  }
-}
-
-async function publishedKeys(configuration: URL, http: HttpClient): Promise<readonly PublicKey[]> {
-  const { jwks_uri } = JSON.parse((await fetchText(configuration, http)) ?? "{}") as { readonly jwks_uri?: unknown };
-  if (typeof jwks_uri !== "string") return [];
-  const address = new URL(jwks_uri, configuration);
-  if (!isSafe(address)) return [];
-  const { keys } = JSON.parse((await fetchText(address, http)) ?? "{}") as { readonly keys?: unknown };
-  return Array.isArray(keys) ? keys.flatMap(keyOf) : [];
-}
-
-function isSafe({ protocol, hostname }: URL): boolean {
-  return protocol === "https:" || /^(?:localhost|127\..*|\[::1\])$/.test(hostname);
-}
-
-function keyOf(jwk: { readonly kid?: unknown; readonly kty?: unknown }): PublicKey[] {
-  if (jwk?.kty !== "RSA" || typeof jwk.kid !== "string" || !/^[A-Za-z0-9._@-]+$/.test(jwk.kid)) return [];
-  try {
-    const pem = createPublicKey({ key: jwk as never, format: "jwk" }).export({ type: "spki", format: "pem" });
-    return [publicKey(`${jwk.kid}.rsa.pub`, String(pem))];
-  } catch {
-    return [];
-  }
-}
-
 /** An address below another one, whose query goes along. */
 export function below(url: URL, path: string): URL {
   const result = new URL(url);
@@ -136,7 +97,8 @@ export function below(url: URL, path: string): URL {
   return result;
 }
 
-async function fetchText(url: URL, http: HttpClient): Promise<string | undefined> {
+/** Undefined: there is nothing. Rejects with `key` where it is larger than `limit` bytes. */
+export async function fetchText(url: URL, http: HttpClient, limit = largestKey): Promise<string | undefined> {
   return http.retrying(async () => {
     const answer = await http.get(url);
     if (answer.status !== 200) {
@@ -147,7 +109,7 @@ async function fetchText(url: URL, http: HttpClient): Promise<string | undefined
     let size = 0;
     for await (const piece of answer.body) {
       size += piece.length;
-      if (size > largestKey)
+      if (size > limit)
         throw new ApkError("key", `${shownUrl(url)} is too large for a key`, { hint: "Check the address." });
       pieces.push(piece);
     }

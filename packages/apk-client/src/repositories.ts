@@ -11,7 +11,8 @@ import {
 } from "@melange2/apk";
 import { type HttpVariables, httpClient } from "./http.ts";
 import { type FetchedIndex, fetchIndex } from "./index-cache.ts";
-import { below, discoverKeys, readKeyring } from "./keys.ts";
+import { discoverKeys } from "./key-discovery.ts";
+import { below, readKeyring } from "./keys.ts";
 import { type LockFile, lockedPackages } from "./lock-file.ts";
 import { type FetchedPackage, fetchPackages, type PackageToFetch } from "./package-cache.ts";
 import { parseRepository, type Repository } from "./repository-line.ts";
@@ -35,6 +36,8 @@ export interface RepositoriesOptions {
   readonly offline: boolean;
   readonly variables: HttpVariables;
   readonly signal: AbortSignal;
+  /** Address of Alpine's list of its releases and their keys; default: Alpine's own. */
+  readonly alpineReleases?: string | undefined;
   readonly http?: { readonly attempts?: number; readonly idleTimeout?: number; readonly firstPause?: number };
 }
 
@@ -96,7 +99,11 @@ export async function openRepositories(options: RepositoriesOptions): Promise<Re
       let discovered: readonly PublicKey[] = [];
       const good = await read(keyring).catch(async (error: unknown) => {
         if (!isApkError(error) || error.code !== "signature" || repository.at.kind !== "http") throw error;
-        discovered = await discoverKeys(repository.at.url, keyOptions);
+        discovered = await discoverKeys(repository.at.url, {
+          ...keyOptions,
+          arch,
+          alpineReleases: options.alpineReleases,
+        });
         if (discovered.length === 0) throw error;
         return read([...keyring, ...discovered]);
       });

@@ -295,6 +295,28 @@ describe("signatures", () => {
     }
   });
 
+  test("by a key that Alpine publishes for the release are good, a withdrawn one is not", async () => {
+    const own = testKey("alpine@example.com-1.rsa.pub");
+    const files = [...served.files].map(([name, content]) => [`alpine/v3.20/main/${name}`, content] as const);
+    for (const [name, content] of files) served.files.set(name, content);
+    const signed = makeIndex({ packages: served.packages, key: own });
+    served.files.set(`alpine/v3.20/main/${index}`, signed);
+    served.files.set(`keys/${own.name}`, Buffer.from(own.publicPem));
+    const list = (deprecated_since?: string) => {
+      const keys = { x86_64: [{ url: `${served.url}/keys/${own.name}`, deprecated_since }] };
+      const text = JSON.stringify({ latest_stable: "v3.20", release_branches: [{ rel_branch: "v3.20", keys }] });
+      served.files.set("releases.json", Buffer.from(text));
+    };
+    const alpine = { repositories: [`${served.url}/alpine/v3.20/main`], alpineReleases: `${served.url}/releases.json` };
+    list("2020-01-01");
+    await expect(fetched(["a"], { ...alpine, keyring: [] })).rejects.toMatchObject({ code: "signature" });
+    list();
+    for (const offline of [false, true]) {
+      using repositories = await openRepositories(options({ ...alpine, keyring: [], offline }));
+      expect(repositories.keys.map(({ name }) => name)).toEqual([own.name]);
+    }
+  });
+
   test("of an index that is older than the one before do not help it", async () => {
     await fetched();
     const old = served.packages.map(({ record, ...rest }) => ({

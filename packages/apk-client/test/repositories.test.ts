@@ -413,6 +413,13 @@ test("what was left of another file is not taken for a beginning", async () => {
   expect(await readFile(files[0]?.path ?? "")).toEqual(a?.bytes);
 });
 
+test("a package in the cache that is not whole is fetched anew", async () => {
+  const [file] = (await fetched(["a"])).files;
+  await writeFile(file?.path ?? "", "damaged");
+  await fetched(["a"]);
+  expect(await readFile(file?.path ?? "")).toEqual(served.packages[0]?.bytes);
+});
+
 test("an index in the cache that is not the one that was kept is fetched anew", async () => {
   await fetched();
   const indexes = join(folder, "cache/indexes");

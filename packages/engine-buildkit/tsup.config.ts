@@ -1,3 +1,3 @@
 import { library } from "@melange2-tooling/presets/tsup";
 
-export default library();
+export default library(["src/index.ts", "src/options.ts"]);

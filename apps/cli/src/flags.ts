@@ -1,8 +1,10 @@
 import { resolve } from "node:path";
-import type { BuildOptions, ExportAgain, ExportRequest, PackageOptions, Places } from "@melange2/build";
+import type { BuildOptions, ExportAgain, ExportRequest, PackageOptions } from "@melange2/build";
 import { MelangeError } from "@melange2/core";
 import { type GivenOption, optionVariable } from "@melange2/plugin-host";
 import { Args, Flags, type Interfaces } from "@oclif/core";
+import { defaults, helpTexts } from "./defaults.ts";
+import { otherOptions } from "./other-options.ts";
 import { progressModes } from "./progress/progress.ts";
 
 /** Of a flag that may be given several times, one value each: the word behind a value is not one more. */
@@ -25,8 +27,8 @@ export const progressFlag = Flags.string({
 });
 
 export const captureFlag = Flags.string({
-  description: "Which state is captured: last-good, current-state, two-phase, or one of a plugin",
-  default: "current-state",
+  description: helpTexts.kept,
+  default: defaults.capture,
   env: "MELANGE2_CAPTURE",
 });
 
@@ -42,33 +44,6 @@ export const recipeFlags = {
     options: ["gnu", "musl"] as const,
     default: "gnu",
   })(),
-};
-
-const engineGroup = { helpGroup: "ENGINE" } as const;
-
-/** The flags that say where steps run. */
-export const engineFlags = {
-  engine: Flags.string({
-    description: "What runs the steps: local (this machine, no daemon) or buildkit",
-    default: "local",
-    env: "MELANGE2_ENGINE",
-    ...engineGroup,
-  }),
-  "buildkit-addr": Flags.string({
-    description:
-      "Address of the BuildKit daemon: unix://PATH, tcp://HOST:PORT, docker:// (inside Docker), docker-container://NAME, kube-pod://POD [env: BUILDKIT_HOST]",
-    ...engineGroup,
-  }),
-  "buildkit-tls-ca": Flags.string({
-    description: "PEM file of the authority of the daemon's certificate",
-    ...engineGroup,
-  }),
-  "buildkit-tls-cert": Flags.string({ description: "PEM file of the certificate to show the daemon", ...engineGroup }),
-  "buildkit-tls-key": Flags.string({ description: "PEM file of that certificate's key", ...engineGroup }),
-  "buildkit-tls-server-name": Flags.string({
-    description: "Name in the daemon's certificate, where it is not the host",
-    ...engineGroup,
-  }),
 };
 
 const packagesGroup = { helpGroup: "PACKAGES" } as const;
@@ -113,11 +88,10 @@ export const packageFlags = {
 
 type PackageFlagValues = Interfaces.InferredFlags<typeof packageFlags>;
 
-export function packageRequest(
-  flags: PackageFlagValues,
-  { packages }: Places,
-  env: NodeJS.ProcessEnv,
-): { readonly additions: NonNullable<BuildOptions["additions"]>; readonly packages: PackageOptions } {
+export function packageRequest(flags: PackageFlagValues): {
+  readonly additions: NonNullable<BuildOptions["additions"]>;
+  readonly packages: PackageOptions;
+} {
   return {
     additions: {
       packages: flags["package-append"] ?? [],
@@ -125,12 +99,10 @@ export function packageRequest(
       keyring: flags["keyring-append"] ?? [],
     },
     packages: {
-      cacheDirectory: flags["apk-cache-dir"] === undefined ? packages : resolve(flags["apk-cache-dir"]),
+      cacheDirectory: flags["apk-cache-dir"] === undefined ? undefined : resolve(flags["apk-cache-dir"]),
       ignoreSignatures: flags["ignore-signatures"],
       offline: flags.offline,
       ...(flags["lock-file"] === undefined ? {} : { lock: resolve(flags["lock-file"]) }),
-      directory: process.cwd(),
-      env,
     },
   };
 }
@@ -139,7 +111,7 @@ const exportGroup = { helpGroup: "EXPORT" } as const;
 
 // Read by the exporter's schema, not by oclif: a variable for one exporter must not be an error with another.
 const withVariable = (option: string, description: string) => ({
-  description: `${description} [env: ${optionVariable(option)}]`,
+  description: `${description} [env: ${optionVariable("exporter", option)}]`,
   ...exportGroup,
 });
 
@@ -147,7 +119,7 @@ const withVariable = (option: string, description: string) => ({
 export const exportFlags = {
   "export-type": Flags.string({
     description: "The exporter; melange2 exporters lists them",
-    default: "tarball",
+    default: defaults.exporter,
     env: "MELANGE2_EXPORT_TYPE",
     ...exportGroup,
   }),
@@ -179,9 +151,8 @@ export const exportFlags = {
     ...exportGroup,
   })(),
   capture: Flags.string({
-    description:
-      "State that is exported: last-good, current-state, two-phase, or a plugin's; melange2 captures lists them",
-    default: "current-state",
+    description: helpTexts.capture,
+    default: defaults.capture,
     env: "MELANGE2_CAPTURE",
     ...exportGroup,
   }),
@@ -213,17 +184,6 @@ interface ExportFlagValues {
   "export-allow-secrets": boolean;
 }
 
-/** `KEY=VALUE` of `--export-opt`, or of the variable that stands for it. */
-const readPair =
-  (source: string) =>
-  (text: string): GivenOption => {
-    const [name = "", ...value] = text.split("=");
-    if (name !== "" && value.length > 0) return { name, value: value.join("="), source: `${source} ${name}` };
-    throw new MelangeError("usage", `${source} ${text}: it has to be KEY=VALUE`, {
-      hint: "melange2 exporters show NAME lists an exporter's options.",
-    });
-  };
-
 /** Throws code `usage` where the command line says how to export, and nothing will be. `given`: the names of its flags. */
 export function refuseIdleExportFlags(given: readonly string[]): void {
   const idle = [...new Set(given)].filter((name) => name in exportFlags).map((name) => `--${name}`);
@@ -242,10 +202,7 @@ export function exportRequest(flags: ExportFlagValues, env: NodeJS.ProcessEnv): 
     const value = flags[`export-${name}`];
     return value === undefined ? [] : [{ name, value: String(value), source: `--export-${name}` }];
   });
-  const lines = env.MELANGE2_EXPORT_OPT?.split("\n").filter((line) => line !== "") ?? [];
-  const others =
-    flags["export-opt"]?.map(readPair("--export-opt")) ??
-    lines.map(readPair("MELANGE2_EXPORT_OPT")).filter((option) => !named.some(({ name }) => name === option.name));
+  const others = otherOptions("exporter", named, flags["export-opt"], env);
   return {
     type: flags["export-type"],
     capture: flags.capture,
@@ -266,7 +223,7 @@ export function debugExportWords(
     "export",
     build,
     `--export-type=${type}`,
-    ...(capture === "current-state" ? [] : [`--capture=${capture}`]),
+    ...(capture === defaults.capture ? [] : [`--capture=${capture}`]),
     ...options.flatMap(({ name, value }) => {
       const flag = optionFlag(name);
       // This flag takes no value, and switches on.

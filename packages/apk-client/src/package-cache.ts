@@ -26,6 +26,8 @@ export interface FetchedPackage {
   /** How to call it in errors. */
   readonly what: string;
   readonly checksum: string;
+  /** Bytes; 0 where the index does not say. */
+  readonly size: number;
 }
 
 export interface FetchOptions {
@@ -116,7 +118,7 @@ async function fetchPackage(
   if (at.kind === "folder") {
     const path = join(one.repositoryUrl, file);
     await refuseMissing(path, what);
-    return { path, what, checksum: one.checksum };
+    return { path, what, checksum: one.checksum, size: one.size };
   }
   if (one.checksum === "")
     throw new ApkError("index", `${repository.shown} gives no checksum for ${label}`, {
@@ -124,7 +126,7 @@ async function fetchPackage(
     });
   const folder = join(directory, packagesFolder);
   const path = join(folder, `${one.checksum}.apk`);
-  const fetched = { path, what: `${what}, in ${printable(path)}`, checksum: one.checksum };
+  const fetched = { path, what: `${what}, in ${printable(path)}`, checksum: one.checksum, size: one.size };
   if (await isCached(path, one.size)) return fetched;
   if (offline)
     throw new ApkError("unavailable", `${what} is not in the cache, and --offline fetches nothing`, {

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveEnvironment } from "@melange2/apk";
-import { makeIndex, makePackage } from "@melange2-tooling/fixtures";
+import { makeIndex, makePackage } from "@melange2-tooling/fixtures/apk-packages";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   fetchLocked,

@@ -8,9 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { resolveEnvironment } from "@melange2/apk";
-
 import { ownedName } from "@melange2/oci";
-import { makeIndex, makePackage, testKey } from "@melange2-tooling/fixtures";
+import { makeIndex, makePackage, testKey } from "@melange2-tooling/fixtures/apk-packages";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openRepositories, type RepositoriesOptions } from "../src/index.ts";
 import { type Served, serveRepository } from "./served.ts";

@@ -2,7 +2,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type MadePackage, makeIndex, makePackage, type TestKey, testKey } from "@melange2-tooling/fixtures";
+import {
+  type MadePackage,
+  makeIndex,
+  makePackage,
+  type TestKey,
+  testKey,
+} from "@melange2-tooling/fixtures/apk-packages";
 
 export interface Served extends AsyncDisposable {
   /** Address of the repository. */

@@ -10,7 +10,11 @@ export function nearestNames(wanted: string, names: Iterable<string>, count = 5)
     const distance = nameDistance(bare, name, limit);
     if (distance <= limit) found.push({ name, distance });
   }
-  found.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
+  const isOfAnotherKind = ({ name }: { readonly name: string }) =>
+    Number((name === withoutPrefix(name)) !== (wanted === bare));
+  found.sort(
+    (a, b) => a.distance - b.distance || isOfAnotherKind(a) - isOfAnotherKind(b) || (a.name < b.name ? -1 : 1),
+  );
   return found.slice(0, count).map(({ name }) => name);
 }
 

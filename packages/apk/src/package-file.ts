@@ -18,6 +18,8 @@ export interface PackageSource {
   readonly what: string;
   /** SHA-1 of the control member, lowercase hex, from the index; empty: the file is taken as it is. */
   readonly checksum: string;
+  /** Bytes of the file, for telling how far an installation is. */
+  readonly size?: number;
 }
 
 /** A package file whose control data is read and verified. */

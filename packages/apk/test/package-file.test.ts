@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { collect } from "@melange2/oci";
-import { type MadeFile, type MadePackage, makePackage, type PackageSpec } from "@melange2-tooling/fixtures";
+import {
+  type MadeFile,
+  type MadePackage,
+  makePackage,
+  type PackageSpec,
+} from "@melange2-tooling/fixtures/apk-packages";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isApkError, openPackageFile, packageEntries } from "../src/index.ts";
 

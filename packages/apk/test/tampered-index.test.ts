@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { byteString, tarHeader, tarOf } from "@melange2/oci";
-import { makeIndex, makePackage, testKey } from "@melange2-tooling/fixtures";
+import { makeIndex, makePackage, testKey } from "@melange2-tooling/fixtures/apk-packages";
 import { describe, expect, test } from "vitest";
 import { isApkError, type PackageIndex, publicKey, readIndexArchive } from "../src/index.ts";
 

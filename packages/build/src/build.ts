@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import type { Subject, Tell } from "@melange2/core";
+import { noSecrets, type Subject, type Tell } from "@melange2/core";
 import { failureStore, newBuildId } from "@melange2/records";
-import { checkedEngine, type EngineChoice, openSession } from "./engine/open-engine.ts";
+import type { EngineChoice } from "./engine/choose-engine.ts";
+import { checkedEngine, openSession } from "./engine/open-engine.ts";
 import { composeBuild } from "./environment/compose-build.ts";
 import type { PackageOptions } from "./environment/packages-environment.ts";
 import { type ExportRequest, type ReadyExport, readyExport } from "./export/ready-export.ts";
@@ -17,14 +18,14 @@ export interface BuildOptions extends CompileBuildOptions {
   readonly engine: EngineChoice;
   /** A root filesystem: a path, or an image in a registry. Undefined: the recipe's packages are all there is. */
   readonly base?: string | undefined;
-  readonly packages: PackageOptions;
+  readonly packages?: PackageOptions;
   readonly sourceDirectory?: string | undefined;
   /** Where the packages' files go, as ARCH/PACKAGE. Absolute. */
   readonly outDirectory: string;
-  /** Whether steps have a network. */
-  readonly network: boolean;
-  /** Whether the state that a failing step leaves is kept. */
-  readonly capture: boolean;
+  /** Whether steps have a network. Default: true. */
+  readonly network?: boolean;
+  /** Whether the state that a failing step leaves is kept. Default: true. */
+  readonly capture?: boolean;
   /** What happens when a step fails, besides that the failure is kept. */
   readonly exportOnFailure?: ExportRequest | undefined;
   readonly signal: AbortSignal;
@@ -71,8 +72,8 @@ export async function build(options: BuildOptions, host: BuildHost): Promise<Bui
     host,
   );
 
-  const { secrets } = options.variables;
-  const { network, capture } = options;
+  const { secrets } = options.variables ?? { secrets: noSecrets };
+  const { network = true, capture = true } = options;
   await using session = await openSession(engine, { secrets, network, capture, tell, signal });
   return await runBuild({
     ...composed,

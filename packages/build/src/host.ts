@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { ByteSink, CaptureStrategy, EngineFactory, Exporter } from "@melange2/core";
 
 /** Where a caller keeps what builds leave. Absolute paths. */
@@ -12,6 +13,17 @@ export interface Places {
   readonly packages: string;
   /** What an engine keeps. */
   engine(name: string): string;
+}
+
+/** All places in one folder. */
+export function placesIn(state: string): Places {
+  return {
+    state,
+    builds: join(state, "builds"),
+    bases: join(state, "bases"),
+    packages: join(state, "packages"),
+    engine: (name) => join(state, `engine-${name}`),
+  };
 }
 
 /** Engines, exporters and capture strategies by name. Each rejects with `usage` for a name that it does not have. */

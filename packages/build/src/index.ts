@@ -4,7 +4,12 @@ export type { StoredFailure, UnreadableFailure } from "@melange2/records";
 export { failureStore, newBuildId } from "@melange2/records";
 export type { BuildOptions, BuildOutcome } from "./build.ts";
 export { build } from "./build.ts";
-export type { EngineChoice, OpenEngineOptions } from "./engine/open-engine.ts";
+export type { Checked } from "./check/check-parts.ts";
+// For whoever wants to know, before a build, what the machine lacks.
+export { checkEngine, checkExporter } from "./check/check-parts.ts";
+export type { EngineChoice, EngineRequest } from "./engine/choose-engine.ts";
+export { chooseEngine, createEngine } from "./engine/choose-engine.ts";
+export type { OpenEngineOptions } from "./engine/open-engine.ts";
 // For whoever takes a build apart: its stages, one by one.
 export { checkedEngine, openEngine, openSession } from "./engine/open-engine.ts";
 export type { ComposeBuildOptions, ComposedBuild } from "./environment/compose-build.ts";
@@ -21,6 +26,9 @@ export { readyExport } from "./export/ready-export.ts";
 // For whoever shows builds.
 export { writeChunk } from "./export/write-chunk.ts";
 export type { BuildHost, Parts, Places } from "./host.ts";
+export { placesIn } from "./host.ts";
+export type { PackageDifference } from "./kept/compare-packages.ts";
+export { comparePackages } from "./kept/compare-packages.ts";
 export type { ForgetOptions, Forgotten } from "./kept/forget-builds.ts";
 export { forgetBuilds } from "./kept/forget-builds.ts";
 export type { KeptBuild, OpenKeptOptions } from "./kept/kept-build.ts";

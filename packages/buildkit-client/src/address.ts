@@ -30,12 +30,12 @@ export function parseAddress(address: string, options: AddressOptions = {}): Tra
   switch (scheme) {
     case "unix":
       if (!rest.startsWith("/")) throw refuse(address, "the socket's path is not absolute");
-      return unixTransport(rest);
+      return unixTransport(socketPath(address, rest));
     case "tcp":
       return tcp(address, rest, options.tls);
     case "docker":
       if (rest !== "" && !rest.startsWith("/")) throw refuse(address, "the socket's path is not absolute");
-      return dockerTransport(rest === "" ? "/var/run/docker.sock" : rest);
+      return dockerTransport(rest === "" ? "/var/run/docker.sock" : socketPath(address, rest));
     case "docker-container":
       return commandTransport(["docker", "exec", "-i", name(address, rest), ...dialStdio], { label: address });
     case "kube-pod":
@@ -47,6 +47,19 @@ export function parseAddress(address: string, options: AddressOptions = {}): Tra
 
 /** In the image of BuildKit: joins standard input and output to the daemon beside it. */
 const dialStdio = ["buildctl", "dial-stdio"] as const;
+
+/** Bytes that the kernel takes for the path of a socket. */
+const longestSocketPath = 107;
+
+function socketPath(address: string, path: string): string {
+  if (Buffer.byteLength(path) > longestSocketPath) {
+    throw refuse(
+      address,
+      `the socket's path is longer than ${longestSocketPath} bytes, which the kernel takes for no socket`,
+    );
+  }
+  return path;
+}
 
 function tcp(address: string, rest: string, tls: TlsOptions | undefined): Transport {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:/[\]]+):(\d+)$/.exec(rest);

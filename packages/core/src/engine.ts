@@ -93,7 +93,6 @@ export interface EngineCapabilities {
   /** Whether the state a failing step left can be had at all. */
   readonly atFailure: boolean;
   readonly mtime: "ns" | "s";
-  readonly xattrs: "all" | "capability";
   readonly claims: readonly Target["kind"][];
 }
 

@@ -3,36 +3,7 @@ import type { ArchiveRequest } from "./deliver-archive.ts";
 import type { ErrorDetails, MelangeError } from "./error.ts";
 import type { Finding } from "./finding.ts";
 import type { DebugImage, Delivered } from "./image.ts";
-
-/** One option of an exporter, as data: flag, help, environment variable and refusal derive from it. */
-export type OptionSpec =
-  | (OptionCommon & { readonly type: "string"; readonly default?: string; readonly pattern?: string })
-  | (OptionCommon & { readonly type: "enum"; readonly values: readonly string[]; readonly default?: string })
-  | (OptionCommon & { readonly type: "boolean"; readonly default?: boolean })
-  | (OptionCommon & { readonly type: "list"; readonly default?: readonly string[] });
-
-interface OptionCommon {
-  readonly description: string;
-  readonly required?: boolean;
-  /** Its value may hold a credential: messages, and commands that are printed, name the option without it. */
-  readonly sensitive?: boolean;
-}
-
-/** Keys are the options' names, `[a-z][a-z0-9-]*`; the CLI shows `path` as `--export-path`. */
-export type OptionSchema = Readonly<Record<string, OptionSpec>>;
-
-type OptionValue<S extends OptionSpec> = S extends { type: "boolean" }
-  ? boolean
-  : S extends { type: "list" }
-    ? readonly string[]
-    : string;
-
-/** The values an exporter is prepared with: required and defaulted options are always there. */
-export type Options<S extends OptionSchema> = {
-  readonly [K in keyof S]: S[K] extends { required: true } | { default: string | boolean | readonly string[] }
-    ? OptionValue<S[K]>
-    : OptionValue<S[K]> | undefined;
-};
+import type { OptionSchema, Options } from "./option.ts";
 
 /** What an exporter is handed before the build. It needs nothing else of the host, so that a package of its own imports types only. */
 export interface ExportContext {

@@ -48,9 +48,6 @@ export type {
   Exporter,
   ExportOptions,
   FailureNames,
-  OptionSchema,
-  OptionSpec,
-  Options,
   PreparedExport,
   Receipt,
 } from "./exporter.ts";
@@ -74,6 +71,7 @@ export type {
   Tls,
 } from "./image.ts";
 export { imageName } from "./image-name.ts";
+export type { OptionSchema, OptionSpec, Options } from "./option.ts";
 export type {
   CacheMount,
   Mount,
@@ -96,12 +94,14 @@ export type {
   ExporterModule,
   PluginManifest,
 } from "./plugin.ts";
+export { defineEngine } from "./plugin.ts";
 export type {
   CaptureRecord,
   EnvironmentRecord,
   ExportRecord,
   Failure,
   FailureRecord,
+  PackageRecord,
   RecordedFailure,
   StepRecord,
   StepState,

@@ -32,7 +32,7 @@ export function fakeSession({ run, found = [], compressed = 0 }: FakeOptions = {
   };
   return {
     calls,
-    can: { atFailure: true, mtime: "ns", xattrs: "all", claims: ["archive"] },
+    can: { atFailure: true, mtime: "ns", claims: ["archive"] },
     async load() {
       calls.push("load");
       return { id: `base-${calls.filter((call) => call === "load").length}` };

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseAddress, type TlsOptions, type Transport } from "@melange2/buildkit-client";
 import type { EngineContext } from "@melange2/core";
 import { translated, usageError } from "./foreign-errors.ts";
+import { type BuildkitOptions, buildkitOptions } from "./options.ts";
 
 const defaultAddress = "unix:///run/buildkit/buildkitd.sock";
 
@@ -9,8 +10,9 @@ const defaultAddress = "unix:///run/buildkit/buildkitd.sock";
  * The way to the daemon: option `buildkit-addr`, else BUILDKIT_HOST, else buildkitd's usual socket; certificates by `buildkit-tls-ca`,
  * `-cert`, `-key` (PEM files) and `buildkit-tls-server-name`. Opens nothing. Throws code `usage`.
  */
-export function daemonTransport(context: EngineContext): Transport {
-  const address = context.options["buildkit-addr"] || context.env.BUILDKIT_HOST || defaultAddress;
+export function daemonTransport(context: Pick<EngineContext<BuildkitOptions>, "env" | "options">): Transport {
+  const address =
+    context.options["buildkit-addr"] || context.env[buildkitOptions["buildkit-addr"].env] || defaultAddress;
   const tls = tlsOptions(context.options);
   try {
     return parseAddress(address, tls === undefined ? {} : { tls });
@@ -19,7 +21,7 @@ export function daemonTransport(context: EngineContext): Transport {
   }
 }
 
-function tlsOptions(options: EngineContext["options"]): TlsOptions | undefined {
+function tlsOptions(options: BuildkitOptions): TlsOptions | undefined {
   const serverName = options["buildkit-tls-server-name"];
   const given = {
     ...pem(options, "ca"),
@@ -35,10 +37,7 @@ function tlsOptions(options: EngineContext["options"]): TlsOptions | undefined {
   return given;
 }
 
-function pem(
-  options: EngineContext["options"],
-  name: "ca" | "cert" | "key",
-): { ca?: string; cert?: string; key?: string } {
+function pem(options: BuildkitOptions, name: "ca" | "cert" | "key"): { ca?: string; cert?: string; key?: string } {
   const path = options[`buildkit-tls-${name}`];
   if (path === undefined) return {};
   try {

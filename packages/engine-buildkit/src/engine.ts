@@ -6,12 +6,13 @@ import { buildkitd } from "./buildkitd.ts";
 import { daemonTransport } from "./daemon-address.ts";
 import { dockerd } from "./dockerd.ts";
 import { throwIfAborted, translated } from "./foreign-errors.ts";
+import type { BuildkitOptions } from "./options.ts";
 import { createPermits } from "./permits.ts";
 import { createSession } from "./session.ts";
 import { sweepSpool } from "./spool-file.ts";
 
 /** Steps on a BuildKit daemon, solved one by one in one job; states are the daemon's own cached results. */
-export function buildkitEngine(context: EngineContext): Engine {
+export function buildkitEngine(context: EngineContext<BuildkitOptions>): Engine {
   return {
     name: "buildkit",
     check: ({ signal }) => checkDaemon(context, signal),
@@ -19,7 +20,7 @@ export function buildkitEngine(context: EngineContext): Engine {
   };
 }
 
-async function checkDaemon(context: EngineContext, signal: AbortSignal): Promise<readonly Finding[]> {
+async function checkDaemon(context: EngineContext<BuildkitOptions>, signal: AbortSignal): Promise<readonly Finding[]> {
   throwIfAborted(signal);
   try {
     await using client = await connect(daemonTransport(context), { signal });
@@ -34,7 +35,7 @@ async function checkDaemon(context: EngineContext, signal: AbortSignal): Promise
   }
 }
 
-async function openSession(context: EngineContext, options: EngineOptions): Promise<EngineSession> {
+async function openSession(context: EngineContext<BuildkitOptions>, options: EngineOptions): Promise<EngineSession> {
   throwIfAborted(options.signal);
   const transport = daemonTransport(context);
   const client = await connect(transport, { signal: options.signal }).catch((error: unknown) => {

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { ContainerMount, Job } from "@melange2/buildkit-client";
 import type { EnterOptions, Exit } from "@melange2/core";
-import { marshal } from "@melange2/llb";
+import { exec, marshal } from "@melange2/llb";
 import type { BuildSpace } from "./build-space.ts";
-import { throwIfAborted, translated } from "./foreign-errors.ts";
+import { shellMissing, throwIfAborted, translated } from "./foreign-errors.ts";
 import { treeOf } from "./image-job.ts";
 import { filesTree, withFiles } from "./image-state.ts";
 import { withRoom } from "./layer-repairs.ts";
@@ -11,7 +11,16 @@ import { neverRun } from "./permits.ts";
 import { exitOf } from "./run-result.ts";
 import type { BuildkitSnapshot } from "./snapshot.ts";
 import { openStreams } from "./standard-streams.ts";
-import { cacheMount } from "./unit-op.ts";
+import { cacheMount, wrapperPath } from "./unit-op.ts";
+
+/** Changes to the wanted folder, or else to the nearest one above it that there is, and says so; then runs the command. */
+const intoWorkdir = `at=$1
+until cd "$at" 2>/dev/null; do
+  case $at in /*/*) at=\${at%/*} ;; *) at=/ ;; esac
+done
+[ "$at" = "$1" ] || printf 'melange2: %s is no folder in this state; the nearest one is %s\\n' "$1" "$at" >&2
+shift
+exec "$@"`;
 
 /** A process in a container of the daemon, on a copy of the state and on the streams that Node has. Nothing of it stays. */
 export async function enterState(space: BuildSpace, at: BuildkitSnapshot, options: EnterOptions): Promise<Exit> {
@@ -21,6 +30,7 @@ export async function enterState(space: BuildSpace, at: BuildkitSnapshot, option
   const { files, argv, workdir, user } = options;
   await using job = client.job({ serve: { trees: { [filesTree]: treeOf(files) }, secrets: neverRun } });
   try {
+    await requireShell(job, at, signal);
     const state =
       files.length === 0
         ? at.state
@@ -36,9 +46,9 @@ export async function enterState(space: BuildSpace, at: BuildkitSnapshot, option
     using streams = openStreams(options.tty.interactive);
     const code = await container.run({
       ...streams.process,
-      args: streams.wrapped(argv),
+      args: streams.wrapped(["/bin/sh", "-c", intoWorkdir, "sh", workdir, ...argv]),
       env: { ...options.env, ...secretsOf(space, options.secretEnv) },
-      cwd: workdir,
+      cwd: "/",
       user: `${user.uid}:${user.gid}`,
       signal,
     });
@@ -47,6 +57,19 @@ export async function enterState(space: BuildSpace, at: BuildkitSnapshot, option
     if (signal.aborted) return { code: 130, reason: "interrupted" };
     throw translated(error, `running ${argv[0]}`);
   }
+}
+
+/** A process that cannot be started in a container is one of which some daemons never tell the end: it is tried as an op of the graph before. */
+async function requireShell(job: Job, at: BuildkitSnapshot, signal: AbortSignal): Promise<void> {
+  const attempt = exec(at.state, {
+    name: "melange2 look for a shell",
+    args: ["/bin/sh", "-c", ":"],
+    env: { PATH: wrapperPath },
+    network: "none",
+  });
+  await job.solve(marshal(attempt.root).bytes, { signal }).catch((error: unknown) => {
+    throw shellMissing(error) ?? error;
+  });
 }
 
 /** The cache mount that the step had. */

@@ -47,7 +47,7 @@ const freeSpace = "Free space there, as with buildctl prune.";
 
 const hints: readonly (readonly [RegExp, string])[] = [
   [/network bridge not found/, "This Docker daemon has no network for steps: build with --no-network."],
-  [/argument list too long/i, "A step's script must stay under 128 KiB."],
+  [/argument list too long/i, "All of a step's variables and words together must stay under 2 MiB."],
   [/no such file or directory.*\/bin\/sh|\/bin\/sh.*no such file or directory/, "The base needs /bin/sh."],
 ];
 
@@ -95,6 +95,15 @@ const runcFailure = /^.*(?:unable to start container process|starting container 
 /** Whether a container could not be started because the state has no shell: the step's failure, and no fault of the daemon's. */
 export function withoutShell(output: string): boolean {
   return /exec: "\/bin\/sh"/.test(runcFailure.exec(output)?.[0] ?? "");
+}
+
+/** For a state that is to be entered and has no shell; undefined where the error has another cause. */
+export function shellMissing(error: unknown): MelangeError | undefined {
+  if (!isBuildkitError(error) || error.code !== "solve-failed" || refusedToRun(error)) return undefined;
+  return new MelangeError("engine", "this state has no /bin/sh that runs", {
+    hint: "Read its files with melange2 debug cat and debug cp.",
+    cause: error,
+  });
 }
 
 /** What runc says on the stderr of a container that it could not start; undefined for any other text. */

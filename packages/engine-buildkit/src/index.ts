@@ -1,5 +1,16 @@
+import { defineEngine } from "@melange2/core";
 import { buildkitEngine } from "./engine.ts";
+import { buildkitOptions } from "./options.ts";
 
-// For hosts of plugins: the factory that the manifest names.
-export { buildkitEngine };
-export default buildkitEngine;
+// For users.
+export type { BuildkitOptions } from "./options.ts";
+export { buildkitEngine, buildkitOptions };
+
+// For hosts of plugins: what the manifest names.
+export default defineEngine({
+  name: "buildkit",
+  contract: 1,
+  summary: "Runs steps on a BuildKit daemon, its own or Docker's",
+  options: buildkitOptions,
+  create: buildkitEngine,
+});

@@ -18,7 +18,6 @@ export function createSession(space: BuildSpace): EngineSession {
     can: {
       atFailure: options.capture,
       mtime: "s",
-      xattrs: "capability",
       claims: daemon.claims,
     },
     async load(environment, { signal }) {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { cacheMountsOf, commandOf, type Step, type Unit } from "@melange2/core";
-import { type CacheMount, exec, file, type Mount, type State, scratch } from "@melange2/llb";
+import { type BindMount, type CacheMount, exec, file, type Mount, type State, scratch } from "@melange2/llb";
 import { engineError } from "./foreign-errors.ts";
 import { places, wrapperScript } from "./wrapper-script.ts";
 
@@ -46,14 +46,15 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
       "On BuildKit such steps run as one user: give them the same run-as.",
     );
   }
-  const words = unit.steps.flatMap((step) => {
-    const argv = wordsOf(step);
+  const scripts = unit.steps.map(longScript);
+  const words = unit.steps.flatMap((step, index) => {
+    const argv = wordsOf(step, scripts[index]?.target);
     return [String(argv.length), ...argv];
   });
   if (words.some((word) => Buffer.byteLength(word) >= longestWord)) {
     throw engineError(
-      `a script of ${unit.id} is longer than ${longestWord / 1024} KiB, which BuildKit cannot run`,
-      "Put it into a file of the source directory and run that, or build with --engine local.",
+      `a variable or a word of ${unit.id} is longer than ${longestWord / 1024} KiB, which the kernel takes for no program`,
+      "Put it into a file of the source directory and read that.",
     );
   }
   const secrets = [...new Set(unit.steps.flatMap((step) => step.secretEnv))].sort();
@@ -63,7 +64,18 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
     [...add].sort(),
     [...drop].sort(),
   ]);
-  const key = JSON.stringify([from.vertex?.digest, wrapperScript, words, secrets, caches, user, network, others]);
+  const texts = unit.steps.flatMap(({ script }, index) => (scripts[index] === undefined ? [] : [script]));
+  const key = JSON.stringify([
+    from.vertex?.digest,
+    wrapperScript,
+    words,
+    texts,
+    secrets,
+    caches,
+    user,
+    network,
+    others,
+  ]);
   const hash = createHash("sha256").update(key).digest("hex").slice(0, 40);
   const marker = `${markerPrefix}${hash}${nonce === undefined ? "" : `.${nonce}`}`;
   const mounts: readonly Mount[] = [
@@ -80,6 +92,7 @@ export function unitOp(from: State, unit: Unit, { network, nonce }: UnitOpOption
       }),
     ),
     ...caches.map((mount) => cacheMount(mount, user)),
+    ...scripts.flatMap((script) => script ?? []),
   ];
   const name = `melange2 ${unit.id} ${marker}`;
   const run = exec(from, {
@@ -137,12 +150,21 @@ unset value line
 shift
 exec "$@"`;
 
-/** The words that run a step's command with its environment and no other. */
-function wordsOf(step: Step): readonly string[] {
+/** A script that is no word for an argv, as a file that the step's shell reads. */
+function longScript({ command, script }: Step, index: number): BindMount | undefined {
+  if (command !== undefined || Buffer.byteLength(script) < longestWord) return undefined;
+  const path = "/script";
+  const from = file(scratch, [{ type: "mkfile", path, data: script, mode: 0o444, timestamp: 0n }]);
+  return { type: "bind", target: places.script(index), from, selector: path, readonly: true };
+}
+
+/** The words that run a step's command, or this script, with its environment and no other. */
+function wordsOf(step: Step, script: string | undefined): readonly string[] {
+  const argv = script === undefined ? commandOf(step) : ["/bin/sh", script];
   const variables = Object.entries(step.env).map(([name, value]) => `${name}=${value}`);
   const alone = ["env", "-i", ...variables];
-  if (step.secretEnv.length === 0) return [...alone, ...commandOf(step)];
-  return [...alone, "/bin/sh", "-c", withSecrets, "sh", ...step.secretEnv, "--", ...commandOf(step)];
+  if (step.secretEnv.length === 0) return [...alone, ...argv];
+  return [...alone, "/bin/sh", "-c", withSecrets, "sh", ...step.secretEnv, "--", ...argv];
 }
 
 /** For a mount that the user can write to: an empty folder of their own. undefined: root's is what a daemon makes by itself, in less time. */

@@ -8,6 +8,7 @@ export const places = {
   order: "/dev/.melange2-order",
   /** A file named RUN in here ends the step. */
   stop: "/dev/.melange2-stop",
+  script: (step: number) => `/dev/.melange2-script-${step}`,
   secret: (name: string) => `/dev/.melange2-secret-${name}`,
 } as const;
 

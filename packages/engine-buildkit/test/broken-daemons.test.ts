@@ -7,7 +7,7 @@ import { noSecrets } from "@melange2/core";
 import { isRunning } from "@melange2-tooling/machine";
 import { startRelay } from "@melange2-tooling/services";
 import { describe, expect, test } from "vitest";
-import buildkitEngine from "../src/index.ts";
+import { type BuildkitOptions, buildkitEngine } from "../src/index.ts";
 import { busyboxEnvironment, context, never } from "./daemons.ts";
 import { openBuild } from "./open-build.ts";
 
@@ -21,7 +21,7 @@ const certificate = {
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;
 const tenSeconds = 10_000;
 
-function engineAt(options: Readonly<Record<string, string | undefined>>, env: Readonly<Record<string, string>> = {}) {
+function engineAt(options: BuildkitOptions, env: Readonly<Record<string, string>> = {}) {
   const stateDirectory = mkdtempSync(join(tmpdir(), "engine-buildkit-"));
   return buildkitEngine({ stateDirectory, env, options });
 }

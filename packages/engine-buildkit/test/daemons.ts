@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { EngineContext, Environment, ImageSpec } from "@melange2/core";
 import { bytesOf, layerFromBytes } from "@melange2/oci";
+import type { BuildkitOptions } from "../src/index.ts";
 
 export const never = new AbortController().signal;
 
@@ -15,7 +16,7 @@ export function busyboxEnvironment(tar: string): Environment {
   };
 }
 
-export function context(address: string, stateDirectory: string): EngineContext {
+export function context(address: string, stateDirectory: string): EngineContext<BuildkitOptions> {
   return { stateDirectory, env: {}, options: { "buildkit-addr": address } };
 }
 

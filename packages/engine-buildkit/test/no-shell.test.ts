@@ -18,4 +18,25 @@ describeOn(daemons, "a state without a shell, on $name", (open) => {
     const before = build.session.read(after(broken), "/made", { signal: never });
     expect((await Array.fromAsync(before)).length).toBeGreaterThan(0);
   });
+
+  test("says so to who wants to enter it", async () => {
+    await using build = await open();
+    const broken = await build.run(build.start, `: ${randomUUID()}; rm /bin/sh`);
+    const entering = build.session.enter?.(after(broken), {
+      signal: never,
+      argv: ["/bin/sh"],
+      env: {},
+      workdir: "/",
+      user: { uid: 0, gid: 0 },
+      mounts: [],
+      files: [],
+      secretEnv: [],
+      tty: { interactive: false },
+    });
+    await expect(entering).rejects.toMatchObject({
+      code: "engine",
+      message: "this state has no /bin/sh that runs",
+      hint: expect.stringContaining("debug cp"),
+    });
+  });
 });

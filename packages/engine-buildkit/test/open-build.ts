@@ -13,7 +13,7 @@ import {
 } from "@melange2/core";
 import { testStep, testUnit } from "@melange2/testkit";
 import { beforeAll, describe } from "vitest";
-import buildkitEngine from "../src/index.ts";
+import { buildkitEngine } from "../src/index.ts";
 import { busyboxEnvironment, context, type daemons, never } from "./daemons.ts";
 
 export interface Ran {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { engineSuite } from "@melange2/testkit";
 import { describe, test } from "vitest";
-import buildkitEngine from "../src/index.ts";
+import { buildkitEngine } from "../src/index.ts";
 import { busyboxEnvironment, context, daemons } from "./daemons.ts";
 
 const tar = process.env.MELANGE2_TEST_BUSYBOX_TAR;

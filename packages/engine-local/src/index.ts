@@ -1,9 +1,17 @@
+import { defineEngine } from "@melange2/core";
 import { localEngine } from "./engine.ts";
 
 // For users.
 export type { Upkeep } from "./engine.ts";
 export type { Pruned, PruneOptions, StateUsage } from "./prune-state.ts";
 export { pruneState, stateUsage } from "./prune-state.ts";
-// For hosts of plugins: the factory that the manifest names.
 export { localEngine };
-export default localEngine;
+
+// For hosts of plugins: what the manifest names.
+export default defineEngine({
+  name: "local",
+  contract: 1,
+  summary: "Runs steps on this machine, in Linux namespaces, with no daemon",
+  options: {},
+  create: (context) => localEngine(context),
+});

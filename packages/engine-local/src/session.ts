@@ -25,7 +25,7 @@ export function createSession(space: WorkSpace, close: () => Promise<void>): Eng
   const kept = keptStates(space.state, space.store, space.host.mapping, basename(space.directory.path));
   const combined = (signal: AbortSignal) => AbortSignal.any([signal, space.options.signal]);
   return {
-    can: { atFailure: space.options.capture, mtime: "ns", xattrs: "all", claims: ["archive"] },
+    can: { atFailure: space.options.capture, mtime: "ns", claims: ["archive"] },
     load: (environment, { signal }) => told(async () => loadEnvironment(space, environment, combined(signal))),
     run: (unit, from, options) => told(async () => runUnit(space, unit, localSnapshot(from), options)),
     read: (at, path, { signal }) => readState(space, at, path, combined(signal)),

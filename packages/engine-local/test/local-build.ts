@@ -5,7 +5,7 @@ import type { Bytes, EngineOptions, EngineSession, RunOptions, RunResult, Snapsh
 import { noSecrets } from "@melange2/core";
 import { type FlatEntry, flatten, layerFromTar } from "@melange2/oci";
 import { testStep, testUnit } from "@melange2/testkit";
-import localEngine, { type Upkeep } from "../src/index.ts";
+import { localEngine, type Upkeep } from "../src/index.ts";
 import { hasBusybox } from "./busybox-environment.ts";
 
 export const never = new AbortController().signal;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { engineSuite } from "@melange2/testkit";
 import { describe, test } from "vitest";
-import localEngine from "../src/index.ts";
+import { localEngine } from "../src/index.ts";
 import { busyboxEnvironment } from "./busybox-environment.ts";
 import { context, scratch, whyNot } from "./local-build.ts";
 

@@ -110,13 +110,14 @@ export async function installPackages(options: InstallOptions): Promise<Installe
     const layers: PackageLayer[] = [...known];
     let next = 0;
     let done = 0;
+    const total = packages.reduce((sum, { size = 0 }) => sum + size, 0);
     const worker = async (): Promise<void> => {
       for (let index = next++; index < packages.length; index = next++) {
         const plan = planOf(index);
         const ready = known[index] && plan.leftOut.size === 0 && plan.moved.size === 0;
         if (!ready) layers[index] = await packageLayer(packages[index] as PackageSource, plan, { cache, signal });
-        done += 1;
-        if (known.length === 0) onProgress?.({ what: "installing packages", done, total: packages.length });
+        done += packages[index]?.size ?? 0;
+        if (known.length === 0) onProgress?.({ what: "installing packages", done, total });
       }
     };
     await Promise.all(Array.from({ length: 3 }, worker));

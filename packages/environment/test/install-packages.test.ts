@@ -6,7 +6,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createUniverse, publicKey, readIndexArchive, resolveEnvironment } from "@melange2/apk";
 import { collect, readLayers, textOf } from "@melange2/oci";
-import { type MadeFile, type MadePackage, makePackage, type PackageSpec } from "@melange2-tooling/fixtures";
+import {
+  type MadeFile,
+  type MadePackage,
+  makePackage,
+  type PackageSpec,
+} from "@melange2-tooling/fixtures/apk-packages";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { apkDatabase, type InstallOptions, installPackages, mostPackageLayers } from "../src/index.ts";
 

@@ -8,7 +8,7 @@ import { exporterSuite, randomDebugImage, readImageArchive, testExportContext } 
 import { describe, expect, onTestFinished, test } from "vitest";
 import { command as exporter } from "./command.ts";
 
-const defaults = { ref: "debug:{build}", compression: "gzip" };
+const defaults = { ref: "debug:{build}", compression: "gzip" as "none" | "gzip" | "zstd" };
 /** What a command has to do that must not leave half an archive. */
 const store = 'cat > "$TO.part" && mv "$TO.part" "$TO"';
 
@@ -34,7 +34,7 @@ describe("the suite for exporters", () =>
       "a blank command": (options) => ({ ...options, command: " \n" }),
       "a command with a NUL in it": (options) => ({ ...options, command: "cat\0" }),
       "a name that no image can have": (options) => ({ ...options, ref: "Debug:x" }),
-      "an unknown compression": (options) => ({ ...options, compression: "xz" }),
+      "an unknown compression": (options) => ({ ...options, compression: "xz" as "none" }),
     },
   }));
 
@@ -49,7 +49,7 @@ interface Piping {
   readonly signal?: AbortSignal;
   readonly cwd?: string;
   readonly context?: Partial<ExportContext>;
-  readonly compression?: string;
+  readonly compression?: "none" | "gzip" | "zstd";
 }
 
 async function piped(command: string, { image = randomDebugImage(), signal, cwd, context, compression }: Piping = {}) {
@@ -180,7 +180,7 @@ describe("an interrupt", () => {
   test("ends one that ignores it", () => interruptedWhenStarted("trap '' TERM; sleep 1000"));
 });
 
-test.for(["none", "gzip"])("skopeo takes what arrives, compression %s", async (compression, context) => {
+test.for(["none", "gzip"] as const)("skopeo takes what arrives, compression %s", async (compression, context) => {
   if (spawnSync("skopeo", ["--version"]).error) return context.skip("skopeo is not installed");
   const cwd = await folderOfItsOwn();
   const store = 'cat > debug.tar && skopeo copy --quiet "docker-archive:debug.tar:$MELANGE2_IMAGE" dir:copied';

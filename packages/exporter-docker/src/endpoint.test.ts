@@ -98,6 +98,7 @@ test.each<[string, Record<string, string>, RegExp]>([
   ["ssh", { DOCKER_HOST: "ssh://me@build.example.com" }, /ssh/],
   ["nonsense", { DOCKER_HOST: "build.example.com" }, /not understood/],
   ["a relative socket", { DOCKER_HOST: "unix://docker.sock" }, /not understood/],
+  ["a socket too long", { DOCKER_HOST: `unix:///${"s".repeat(107)}` }, /longer than 107 bytes/],
   ["a password", { DOCKER_HOST: "tcp://me:hunter22@build.example.com" }, /not understood/],
   ["a context that is not there", { DOCKER_CONTEXT: "gone", HOME: "/nonexistent" }, /"gone" does not exist/],
 ])("refuses %s", async (_, env, message) => {

@@ -26,6 +26,9 @@ interface TlsFiles {
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
+/** Bytes that the kernel takes for the path of a socket. */
+const longestSocketPath = 107;
+
 const defaultSocket = "/var/run/docker.sock";
 
 /**
@@ -114,6 +117,12 @@ async function firstWith(paths: readonly string[], mode: number): Promise<string
 
 function parseAddress(address: string, tls: boolean): Omit<Endpoint, "clientArguments" | "tls"> {
   const unix = /^unix:\/\/(\/.+)$/.exec(address)?.[1];
+  if (unix !== undefined && Buffer.byteLength(unix) > longestSocketPath) {
+    throw refusal(
+      `the path of the Docker daemon's socket is longer than ${longestSocketPath} bytes, which the kernel takes for no socket`,
+      "Make a shorter link to its folder, and set DOCKER_HOST to the socket's path in there.",
+    );
+  }
   if (unix !== undefined) return { address, socketPath: unix };
   const url = address.startsWith("tcp://") ? URL.parse(address.replace("tcp:", "http:")) : null;
   if (url?.hostname && url.username === "" && url.pathname === "/" && url.search === "") {

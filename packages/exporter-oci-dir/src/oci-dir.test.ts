@@ -8,7 +8,7 @@ import { type ArrivedImage, exporterSuite, randomDebugImage, testExportContext }
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ociDir } from "./oci-dir.ts";
 
-const defaults = { ref: "debug:{build}", compression: "gzip" };
+const defaults = { ref: "debug:{build}", compression: "gzip" as "none" | "gzip" | "zstd" };
 
 describe("the suite for exporters", () =>
   exporterSuite({
@@ -30,7 +30,7 @@ describe("the suite for exporters", () =>
       "a file as the parent": (options) => ({ ...options, path: `${import.meta.filename}/debug` }),
       "an empty path": (options) => ({ ...options, path: "" }),
       "a name that no image can have": (options) => ({ ...options, ref: "Debug:x" }),
-      "an unknown compression": (options) => ({ ...options, compression: "xz" }),
+      "an unknown compression": (options) => ({ ...options, compression: "xz" as "none" }),
     },
   }));
 
@@ -214,7 +214,7 @@ test("the commands are those of the program that is here", async () => {
   ]);
 });
 
-describe.each(["none", "gzip", "zstd"])("compression %s", (compression) => {
+describe.each(["none", "gzip", "zstd"] as const)("compression %s", (compression) => {
   test("skopeo takes the layout", async (context) => {
     if (spawnSync("skopeo", ["--version"]).error) return context.skip("skopeo is not installed");
     const path = join(await folderOfItsOwn(), "debug");

@@ -9,7 +9,7 @@ import { exporterSuite, randomDebugImage, readImageArchive, testExportContext } 
 import { describe, expect, onTestFinished, test } from "vitest";
 import { tarball } from "./tarball.ts";
 
-const defaults = { ref: "debug:{build}", compression: "gzip" };
+const defaults = { ref: "debug:{build}", compression: "gzip" as "none" | "gzip" | "zstd" };
 
 describe("the suite for exporters", () =>
   exporterSuite({
@@ -35,7 +35,7 @@ describe("the suite for exporters", () =>
       "a device": (options) => ({ ...options, path: "/dev/null" }),
       "an empty path": (options) => ({ ...options, path: "" }),
       "a name that no image can have": (options) => ({ ...options, ref: "Debug:x" }),
-      "an unknown compression": (options) => ({ ...options, compression: "xz" }),
+      "an unknown compression": (options) => ({ ...options, compression: "xz" as "none" }),
     },
   }));
 
@@ -267,11 +267,14 @@ test("the commands are those of the program that is here", async () => {
   expect((await exported(path, randomDebugImage(), { runtimes: [] })).open[0]?.[0]).toBe("docker");
 });
 
-test.for(["none", "gzip", "zstd"])("skopeo takes the archive, compression %s", async (compression, context) => {
-  if (spawnSync("skopeo", ["--version"]).error) return context.skip("skopeo is not installed");
-  const path = join(await folderOfItsOwn(), "debug.tar");
-  const receipt = await exported(path, randomDebugImage(), {}, { ...defaults, compression });
-  const judged = spawnSync("skopeo", ["inspect", "--raw", `oci-archive:${path}`], { encoding: "utf8" });
-  expect(judged.stderr).toBe("");
-  expect(JSON.parse(judged.stdout).config.digest).toBe(receipt.imageId);
-});
+test.for(["none", "gzip", "zstd"] as const)(
+  "skopeo takes the archive, compression %s",
+  async (compression, context) => {
+    if (spawnSync("skopeo", ["--version"]).error) return context.skip("skopeo is not installed");
+    const path = join(await folderOfItsOwn(), "debug.tar");
+    const receipt = await exported(path, randomDebugImage(), {}, { ...defaults, compression });
+    const judged = spawnSync("skopeo", ["inspect", "--raw", `oci-archive:${path}`], { encoding: "utf8" });
+    expect(judged.stderr).toBe("");
+    expect(JSON.parse(judged.stdout).config.digest).toBe(receipt.imageId);
+  },
+);

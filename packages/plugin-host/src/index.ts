@@ -5,5 +5,5 @@ export { findContribution, loadCapture, loadEngine, loadExporter } from "./load.
 export type { Kind, PluginPackage } from "./manifest.ts";
 // For those who check a plugin's package.json.
 export { checkManifest, kinds } from "./manifest.ts";
-export type { GivenOption } from "./options.ts";
-export { optionsFromEnvironment, optionVariable, readOptions } from "./options.ts";
+export type { GivenOption, OptionOwner } from "./options.ts";
+export { optionsFromEnvironment, optionVariable, optionVariables, readOptions } from "./options.ts";

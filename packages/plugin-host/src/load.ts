@@ -34,9 +34,7 @@ export async function loadCapture(contribution: Contribution): Promise<CaptureSt
 }
 
 export async function loadEngine(contribution: Contribution): Promise<EngineFactory> {
-  const value = await importDefault(contribution);
-  if (typeof value !== "function") throw unusable(contribution, "its default export is not a function");
-  return value as EngineFactory;
+  return checked(contribution, await importDefault(contribution), ["create", "options"]) as EngineFactory;
 }
 
 async function importDefault(contribution: Contribution): Promise<unknown> {

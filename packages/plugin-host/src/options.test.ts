@@ -8,7 +8,7 @@ const options = {
   fast: { type: "boolean", description: "hurry" },
   tag: { type: "list", description: "names" },
 } satisfies OptionSchema;
-const exporter = { name: "x", options };
+const exporter = { kind: "exporter", name: "x", options } as const;
 const given = (name: string, value: string) => ({ name, value, source: `--export-${name}` });
 
 describe("readOptions", () => {
@@ -47,7 +47,7 @@ describe("readOptions", () => {
 
   const problemsOf = (schema: OptionSchema, ...options: Parameters<typeof readOptions>[1]) => {
     try {
-      return readOptions({ name: "x", options: schema }, options);
+      return readOptions({ kind: "exporter", name: "x", options: schema }, options);
     } catch (error) {
       return isMelangeError(error) ? error.problems.map(({ message }) => message) : error;
     }
@@ -85,9 +85,21 @@ describe("optionsFromEnvironment", () => {
   });
 
   it("leaves the variables alone that every export has", () => {
-    expect(optionVariable("tls-key")).toBe("MELANGE2_EXPORT_TLS_KEY");
-    expect(optionVariable("type")).toBeUndefined();
-    const typed = { options: { type: { type: "string", description: "sort" } } } as const;
+    expect(optionVariable("exporter", "tls-key")).toBe("MELANGE2_EXPORT_TLS_KEY");
+    expect(optionVariable("exporter", "type")).toBeUndefined();
+    const typed = { kind: "exporter", options: { type: { type: "string", description: "sort" } } } as const;
     expect(optionsFromEnvironment(typed, [], { MELANGE2_EXPORT_TYPE: "tarball" })).toEqual([]);
+  });
+
+  it("reads melange2's own variable before the one of other programs", () => {
+    const engine = {
+      kind: "engine",
+      options: { "x-addr": { type: "string", description: "where", env: "X_HOST" } },
+    } as const;
+    const read = (env: Record<string, string>) => optionsFromEnvironment(engine, [], env);
+    expect(read({ X_HOST: "a" })).toEqual([{ name: "x-addr", value: "a", source: "X_HOST" }]);
+    const both = read({ X_HOST: "a", MELANGE2_ENGINE_X_ADDR: "b" });
+    expect(both).toEqual([{ name: "x-addr", value: "b", source: "MELANGE2_ENGINE_X_ADDR" }]);
+    expect(read({ X_HOST: "a", MELANGE2_ENGINE_X_ADDR: "" })).toEqual(read({ X_HOST: "a" }));
   });
 });

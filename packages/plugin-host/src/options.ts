@@ -1,4 +1,4 @@
-import { type Exporter, MelangeError, type OptionSchema, type OptionSpec, type Problem } from "@melange2/core";
+import { MelangeError, type OptionSchema, type OptionSpec, type Problem } from "@melange2/core";
 
 /** An option's value as a person gave it, and how: `--export-path`, `MELANGE2_EXPORT_PATH`, `--export-opt path`. */
 export interface GivenOption {
@@ -7,27 +7,53 @@ export interface GivenOption {
   readonly source: string;
 }
 
+/** What can be told something: an exporter or an engine. */
+export interface OptionOwner {
+  readonly kind: "exporter" | "engine";
+  readonly name: string;
+  readonly options: OptionSchema;
+}
+
 type Value = string | boolean | readonly string[];
 
-/** Variables of these names say something about every export; an exporter's option of such a name has none. */
-const reserved = ["type", "opt", "preflight", "on-failure", "allow-secrets"];
+interface KindWords {
+  readonly variable: string;
+  /** Variables of these names say something about everything of the kind; an option of such a name has none. */
+  readonly reserved: readonly string[];
+  readonly flag: string;
+}
+
+const words: Readonly<Record<OptionOwner["kind"], KindWords>> = {
+  exporter: {
+    variable: "MELANGE2_EXPORT_",
+    reserved: ["type", "opt", "preflight", "on-failure", "allow-secrets"],
+    flag: "--export-",
+  },
+  engine: { variable: "MELANGE2_ENGINE_", reserved: ["opt"], flag: "--engine-opt " },
+};
 
 /** The environment variable that gives an option where no flag does: `MELANGE2_EXPORT_PATH`. undefined: it has none. */
-export function optionVariable(name: string): string | undefined {
-  return reserved.includes(name) ? undefined : `MELANGE2_EXPORT_${name.toUpperCase().replaceAll("-", "_")}`;
+export function optionVariable(kind: OptionOwner["kind"], name: string): string | undefined {
+  const { variable, reserved } = words[kind];
+  return reserved.includes(name) ? undefined : variable + name.toUpperCase().replaceAll("-", "_");
+}
+
+/** All variables that give an option, the first that is set before the others. */
+export function optionVariables(kind: OptionOwner["kind"], name: string, { env }: OptionSpec): readonly string[] {
+  return [optionVariable(kind, name), env].filter((variable) => variable !== undefined);
 }
 
 /**
- * The exporter's options that are not `given` but set in the environment; one item a line for a list. Variables that are empty, and
- * those of other exporters' options, say nothing.
+ * The owner's options that are not `given` but set in the environment; one item a line for a list. Variables that are empty, and
+ * those of other owners' options, say nothing.
  */
 export function optionsFromEnvironment(
-  exporter: Pick<Exporter, "options">,
+  { kind, options }: Pick<OptionOwner, "kind" | "options">,
   given: readonly GivenOption[],
   env: Readonly<Record<string, string | undefined>>,
 ): readonly GivenOption[] {
-  return Object.entries(exporter.options).flatMap(([name, spec]): GivenOption[] => {
-    const source = optionVariable(name);
+  return Object.entries(options).flatMap(([name, spec]): GivenOption[] => {
+    const source = optionVariables(kind, name, spec).find((variable) => env[variable]);
     const text = source === undefined ? undefined : env[source];
     if (!source || !text || given.some((option) => option.name === name)) return [];
     const values = spec.type === "list" ? text.split("\n").filter((line) => line !== "") : [text];
@@ -36,16 +62,16 @@ export function optionsFromEnvironment(
 }
 
 /**
- * The exporter's options from texts, by its schema: defaults filled in, everything else refused, all problems together.
+ * The owner's options from texts, by its schema: defaults filled in, everything else refused, all problems together.
  * Rejects with code `usage`.
  * @param flagOf How a person gives an option that is missing: `--export-path`.
  */
 export function readOptions(
-  exporter: Pick<Exporter, "name" | "options">,
+  owner: OptionOwner,
   given: readonly GivenOption[],
-  flagOf: (name: string) => string = (name) => `--export-${name}`,
+  flagOf: (name: string) => string = (name) => words[owner.kind].flag + name,
 ): Record<string, Value> {
-  const schema: OptionSchema = exporter.options;
+  const { kind, options: schema } = owner;
   const problems: Problem[] = [];
   const values: Record<string, Value> = {};
   for (const [name, spec] of Object.entries(schema)) {
@@ -58,7 +84,7 @@ export function readOptions(
     if (!spec) {
       const known = Object.keys(schema).join(", ") || "none";
       problems.push({
-        message: `${source}: the exporter "${exporter.name}" has no option "${name}"`,
+        message: `${source}: the ${kind} "${owner.name}" has no option "${name}"`,
         hint: `Its options: ${known}`,
       });
       continue;
@@ -83,8 +109,8 @@ export function readOptions(
     }
   }
   if (problems.length > 0) {
-    throw new MelangeError("usage", `the options of the exporter "${exporter.name}" are not right`, {
-      hint: `melange2 exporters show ${exporter.name} lists them.`,
+    throw new MelangeError("usage", `the options of the ${kind} "${owner.name}" are not right`, {
+      hint: `melange2 ${kind}s show ${owner.name} lists them.`,
       problems,
     });
   }

@@ -219,6 +219,11 @@ test: {environment: {contents: {packages: [z]}, environment: {X: test}}, pipelin
   });
 });
 
+test("an entrypoint that is a bundle of services needs their supervisor", async () => {
+  const text = `${head}environment: {contents: {packages: [a]}, entrypoint: {type: service-bundle}}\n`;
+  expect((await compile(text)).environment.request.packages).toEqual(["a", "s6"]);
+});
+
 test("a recipe is parsed once and compiled for each architecture", async () => {
   const text = `${head}pipeline: [{runs: "echo \${{build.arch}}"}]\n`;
   const parsed = await parseRecipe({ file: "r.yaml", text });

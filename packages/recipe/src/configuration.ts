@@ -10,7 +10,7 @@ import { type Written, written, writtenDuration, writtenMap } from "./written.ts
 /**
  * A compiled recipe as a recipe: with the keys of the YAML, in melange's order, what is empty left out. The packages that melange
  * makes hold it as `.melange.yaml`, with the versions of the environment's packages in addition. The pipelines that are used
- * are written out, scripts have neither comments nor a layout of their own, and compiling the result changes nothing.
+ * are written out, scripts have neither comments nor a layout of their own, and the result compiles to the same steps.
  */
 export async function compiledConfiguration(compiled: CompiledRecipe): Promise<{ readonly [key: string]: Written }> {
   const parse = await sharedShellParser();

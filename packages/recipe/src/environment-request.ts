@@ -71,10 +71,12 @@ export interface EnvironmentSetting {
 }
 
 export function environmentRequest(source: EnvironmentSource, setting: EnvironmentSetting): EnvironmentRequest {
-  const { contents, paths, include, accounts } = source;
+  const { contents, paths, include, accounts, entrypoint } = source;
   const { additions } = setting;
+  // apko adds the supervisor that such an entrypoint is.
+  const supervisor = entrypoint.type.value === "service-bundle" ? ["s6"] : [];
   return {
-    packages: [...setting.packages, ...additions.packages],
+    packages: [...setting.packages, ...supervisor, ...additions.packages],
     buildRepositories: sortedSet([...plain(contents.build_repositories), ...additions.repositories]),
     repositories: plain(contents.repositories),
     runtimeRepositories: plain(contents.runtime_repositories),

@@ -20,7 +20,7 @@ function readBytes(path: string, what: string): Buffer {
     const about = fstatSync(file);
     if (!about.isFile()) throw noFile(path, what, kindOf(about));
     if (about.size > mostBytes) throw tooLong(path, what);
-    return readToEnd(file, path, what);
+    return readToEnd(file, about.size, path, what);
   } catch (error) {
     throw error instanceof MelangeError ? error : unreadable(path, what, error as NodeJS.ErrnoException);
   } finally {
@@ -28,9 +28,9 @@ function readBytes(path: string, what: string): Buffer {
   }
 }
 
-/** The size that a file tells is no help: files of /proc say that they are empty, and a file may grow while it is read. */
-function readToEnd(file: number, path: string, what: string): Buffer {
-  const piece = Buffer.allocUnsafe(64 * 1024);
+/** `size` is what the file tells, and only a guess: files of /proc say that they are empty, and a file may grow while it is read. */
+function readToEnd(file: number, size: number, path: string, what: string): Buffer {
+  const piece = Buffer.allocUnsafe(Math.min(size + 1, 64 * 1024));
   const pieces: Buffer[] = [];
   let length = 0;
   for (;;) {

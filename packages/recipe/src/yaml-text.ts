@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 
-/** A value as YAML. Long lines are not folded, so that scripts stay as they are. */
+/** A value as YAML, without anchors. Long lines are not folded, so that scripts stay as they are. */
 export function yamlText(value: unknown): string {
-  return stringify(value, { lineWidth: 0, indentSeq: true });
+  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
 }

@@ -15,8 +15,8 @@ import {
 /** The states of a failed build that its engine keeps. */
 export interface KeptStates {
   readonly engine: string;
-  /** What the engine was told, by flag name, so that it is found again: no contents of files, no secrets. */
-  readonly options?: Readonly<Record<string, string>>;
+  /** What the engine was told, by the names of its options, so that it is found again: no contents of files, no secrets. */
+  readonly options?: Readonly<Record<string, string | readonly string[]>>;
   /** What the failed unit's environment was loaded as. */
   readonly start: StateRef;
   readonly before: StateRef;

@@ -1,5 +1,5 @@
 import { createUniverse, publicKey, readIndexArchive, resolveEnvironment, type Universe } from "@melange2/apk";
-import { makeIndex, testKey } from "@melange2-tooling/fixtures";
+import { makeIndex, testKey } from "@melange2-tooling/fixtures/apk-packages";
 import { median } from "./samples.ts";
 
 /** Milliseconds, medians. */

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Environment, noSecrets } from "@melange2/core";
-import buildkitEngine from "@melange2/engine-buildkit";
+import { buildkitEngine } from "@melange2/engine-buildkit";
 import { exec, marshal, ociLayout, type State } from "@melange2/llb";
 import { layerFromFile } from "@melange2/oci";
 import { testStep, testUnit } from "@melange2/testkit";

@@ -12,11 +12,12 @@ import { type Base, baseOf } from "./base.ts";
 import { breakdown } from "./breakdown.ts";
 import { measureOverhead } from "./buildkit-overhead.ts";
 import { createWorkshop, type FailingBuild, withBuildkit, withMelange2 } from "./failing-build.ts";
-import { formatBreakdown, formatComparison } from "./report.ts";
+import { measureRecipes } from "./recipe-cost.ts";
+import { formatBreakdown, formatComparison, formatRecipes } from "./report.ts";
 import { interleaved } from "./samples.ts";
 import { measureSteps } from "./step-cost.ts";
 
-const bounds = { build: 0.4, step: 1.6, trivial: 1.4, second: 1.05 };
+const bounds = { build: 0.4, step: 1.6, trivial: 1.4, second: 1.05, recipe: 15, recipeMemory: 250e6 };
 /** Milliseconds. */
 const apkBounds = { read: 60, resolve: 10 };
 
@@ -38,6 +39,8 @@ A chain of steps on one BuildKit daemon; seconds
   engine:   engine-buildkit, from connecting to closing: one solve a step, each exit code read back, every failure ready to be captured.
   buildctl: the same steps as one graph in one solve.`;
 
+const aboutRecipes = `\
+All recipes of the corpus, parsed, compiled and planned one after another in one process, their scripts checked`;
 const aboutPackages = `\
 apk packages, in a process that has done it before; milliseconds
   read:    a signed index of 5,000 packages, from its bytes to the resolver's tables.
@@ -56,10 +59,12 @@ function refuse(reason: string): never {
 }
 
 if (!isRoot()) refuse("buildkitd needs root");
-const services = await start(["buildkit"]);
+const services = await start(["buildkit", "corpus"]);
 const address = process.env.MELANGE2_TEST_BUILDKIT ?? services.env.MELANGE2_TEST_BUILDKIT;
 const buildctl = process.env.MELANGE2_TEST_BUILDCTL ?? services.env.MELANGE2_TEST_BUILDCTL;
+const corpus = process.env.MELANGE2_TEST_CORPUS_RECIPES ?? services.env.MELANGE2_TEST_CORPUS_RECIPES;
 if (address === undefined || buildctl === undefined) refuse(`buildkitd: ${services.missing.get("buildkit")}`);
+if (corpus === undefined) refuse(`the corpus: ${services.missing.get("corpus")}`);
 
 const folder = await createRunFolder();
 const met: boolean[] = [];
@@ -95,6 +100,11 @@ try {
     say(formatComparison(comparison, { ours: "melange2", theirs: "BuildKit", digits: 2, bound }));
     say(formatBreakdown(await breakdown(workshop, base, newNonce())));
   }
+
+  say(aboutRecipes);
+  const recipes = await measureRecipes(corpus);
+  met.push(recipes.cpu / recipes.recipes <= bounds.recipe && recipes.memory < bounds.recipeMemory);
+  say(formatRecipes(recipes, { cpu: bounds.recipe, memory: bounds.recipeMemory }));
 
   say(aboutSteps);
   const steps = await measureSteps(busybox, join(folder, "step"), rounds);

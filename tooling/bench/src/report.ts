@@ -1,4 +1,5 @@
 import type { Breakdown } from "./breakdown.ts";
+import type { RecipeCost } from "./recipe-cost.ts";
 import type { Comparison } from "./samples.ts";
 
 export interface ComparisonLabels {
@@ -30,6 +31,18 @@ export function formatBreakdown({ phases, memory }: Breakdown): string {
     "  where the time of one more build goes, ms:",
     ...phases.map(({ name, ms }) => `  ${ms.toFixed(0).padStart(8)}  ${name}`),
     `  ${total.toFixed(0).padStart(8)}  in all; at most ${(memory / 2 ** 20).toFixed(0)} MiB of memory`,
+    "",
+  ].join("\n");
+}
+
+/** `bounds`: milliseconds of CPU a recipe, and bytes of memory. */
+export function formatRecipes(cost: RecipeCost, bounds: { readonly cpu: number; readonly memory: number }): string {
+  const each = cost.cpu / cost.recipes;
+  const verdict = (isMet: boolean) => (isMet ? "met" : "NOT MET");
+  return [
+    `  ${cost.recipes} recipes, ${cost.steps} steps`,
+    `  ${each.toFixed(1)} ms of CPU a recipe    bound: ${bounds.cpu}  ${verdict(each <= bounds.cpu)}`,
+    `  ${(cost.memory / 1e6).toFixed(0)} MB of memory at most    bound: ${(bounds.memory / 1e6).toFixed(0)}  ${verdict(cost.memory < bounds.memory)}`,
     "",
   ].join("\n");
 }

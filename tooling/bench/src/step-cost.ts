@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { EngineSession, Snapshot } from "@melange2/core";
 import { noSecrets } from "@melange2/core";
-import localEngine from "@melange2/engine-local";
+import { localEngine } from "@melange2/engine-local";
 import { digestOfBytes, layerFromFile, readFileBytes } from "@melange2/oci";
 import { testStep, testUnit } from "@melange2/testkit";
 import type { BusyboxRoot } from "@melange2-tooling/fixtures";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isMelangeError, noSecrets } from "@melange2/core";
-import localEngine from "@melange2/engine-local";
+import { localEngine } from "@melange2/engine-local";
 import { composeEnvironment, openBase } from "@melange2/environment";
 import { readRecipe } from "@melange2/recipe";
 import { testStep, testUnit } from "@melange2/testkit";

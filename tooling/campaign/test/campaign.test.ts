@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { imageName, isMelangeError, redactor, type SecretSource } from "@melange2/core";
-import localEngine from "@melange2/engine-local";
+import { localEngine } from "@melange2/engine-local";
 import { layerFromEntries, tarHeader } from "@melange2/oci";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
 import { mountsWith, processesWith } from "@melange2-tooling/machine";

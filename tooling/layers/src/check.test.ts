@@ -128,3 +128,32 @@ test("a package without a rule is refused", () => {
     "packages/new/package.json: @melange2/new has no rule in tooling/layers/src/rules.ts",
   ]);
 });
+
+describe("the CLI names what plugins bring only among its defaults", () => {
+  const plugins = ["engine-buildkit", "exporter-registry", "capture-two-phase"].map((name) => {
+    const [kind = "", ...rest] = name.split("-");
+    return workspacePackage(`@melange2/${name}`, "", { melange2: { [`${kind}s`]: { [rest.join("-")]: "./x.js" } } });
+  });
+  const problems = (text: string, file = "src/flags.ts") => {
+    const manifest = on("@melange2/engine-buildkit");
+    const cli = { ...workspacePackage("melange2", text, manifest, file), folder: "apps/cli" };
+    const moved = { ...cli, files: cli.files.map((one) => ({ ...one, path: `apps/cli/${file}` })) };
+    return checkLayers([...plugins, moved]).filter((problem) => problem.startsWith("apps/cli/src"));
+  };
+
+  test.each([
+    ['const a = "buildkit";', "names the engine buildkit"],
+    ['const a = { "buildkit-addr": 1 };', "names the engine buildkit"],
+    ['const a = "Add --engine buildkit.";', "names the engine buildkit"],
+    ['const a = "Choose --capture=two-phase for it";', "names the capture two-phase"],
+    ['const a = "such as two-phase, which runs";', "names the capture two-phase"],
+    ['import "@melange2/engine-buildkit";', "imports @melange2/engine-buildkit"],
+  ])("%s", (text, what) => {
+    expect(problems(text)).toEqual([`apps/cli/src/flags.ts:1: ${what}: only apps/cli/src/defaults.ts may`]);
+    expect(problems(text, "src/defaults.ts")).toEqual([]);
+  });
+
+  test("and says words of that sound wherever they fit", () => {
+    expect(problems('const a = "an image in a registry, or --export-opt command";')).toEqual([]);
+  });
+});

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { contributionsOf, namedContributions } from "./contribution-names.ts";
 import { type Reference, readReferences } from "./imports.ts";
 import { type Rule, rules, sets } from "./rules.ts";
 import type { Manifest, SourceFile, WorkspacePackage } from "./workspace.ts";
@@ -9,7 +10,14 @@ const toolingScope = "@melange2-tooling/";
 /** Every place where the workspace breaks its layers, each as `file:line: what is wrong`. */
 export function checkLayers(workspace: readonly WorkspacePackage[], table = rules): string[] {
   const byName = new Map(workspace.map((each) => [each.manifest.name, each]));
-  return [...workspace.flatMap((each) => checkPackage(each, byName, table)), ...findCycles(byName)];
+  const contributions = contributionsOf(workspace);
+  return [
+    ...workspace.flatMap((each) => [
+      ...checkPackage(each, byName, table),
+      ...namedContributions(each, table[each.manifest.name] ?? {}, contributions),
+    ]),
+    ...findCycles(byName),
+  ];
 }
 
 function checkPackage(

@@ -16,6 +16,21 @@ export interface References {
 
 const networkGlobals = new Set(["fetch", "WebSocket", "EventSource", "XMLHttpRequest"]);
 
+/** The texts of string literals and templates, each with its line; of a template, what stands before, between and behind its values. */
+export function readTexts(text: string): readonly Reference[] {
+  const source = ts.createSourceFile("source.ts", text, ts.ScriptTarget.Latest, false);
+  const found: Reference[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)) {
+      const line = source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1;
+      found.push({ name: node.text, line });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
 /** What a source file refers to outside itself. */
 export function readReferences(text: string): References {
   const source = ts.createSourceFile("source.ts", text, ts.ScriptTarget.Latest, false);

@@ -4,6 +4,8 @@ export interface Rule {
   never?: readonly string[];
   /** The only workspace packages it may import; absent: any that `never` leaves. */
   only?: readonly string[];
+  /** The only file, relative to the package, that may name engines, exporters and capture strategies of the workspace; absent: any may. */
+  namesIn?: string;
 }
 
 /** Named sets. A pattern is matched against the whole module name, `process.env` and network globals included. */
@@ -51,6 +53,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   "@melange2/build": { never: ["engines", "exporters", "captures", "oclif", "process.env"] },
   // Flags in, events and report out: what compiles, composes, runs, keeps, captures or exports is the library's.
   melange2: {
+    namesIn: "src/defaults.ts",
     never: [
       "environment",
       "recipe",

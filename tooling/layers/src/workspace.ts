@@ -8,6 +8,8 @@ export interface Manifest {
   optionalDependencies?: Record<string, string>;
   peerDependencies?: Record<string, string>;
   devDependencies?: Record<string, string>;
+  /** What the package brings as a plugin: by kind, the names with their modules. */
+  melange2?: Readonly<Record<string, unknown>>;
 }
 
 export interface SourceFile {

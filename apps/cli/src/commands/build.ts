@@ -4,6 +4,7 @@ import {
   type BuildReport,
   build,
   cacheMounts,
+  chooseEngine,
   type ExportRequest,
   newBuildId,
   readVariables,
@@ -13,11 +14,10 @@ import { Flags, type Interfaces } from "@oclif/core";
 import { calledAs } from "../called-as.ts";
 import { MelangeCommand } from "../command.ts";
 import { discover, tellProblems } from "../discovery.ts";
-import { engineRequest } from "../engine-request.ts";
+import { askedEngine, engineFlags } from "../engine-flags.ts";
 import { exitCodeOf, exitCodes } from "../exit-code.ts";
 import {
   debugExportWords,
-  engineFlags,
   exportFlags,
   exportRequest,
   packageFlags,
@@ -170,9 +170,9 @@ export default class Build extends MelangeCommand {
   ): Promise<BuildOutcome> {
     const tell = this.#tell;
     const contributions = discover(this.config);
-    const { idle, ...engine } = engineRequest(flags, engineNamed, process.env);
+    const { idle, request } = askedEngine(flags, engineNamed, process.env);
     for (const flag of idle) {
-      const message = `${flag} is not for the engine "${engine.name}", and is not used`;
+      const message = `${flag} is not for the engine "${request.name}", and is not used`;
       tell({ type: "notice", level: "warning", message, hint: "Leave it out, or choose its engine with --engine." });
     }
     tellProblems(contributions, tell);
@@ -185,6 +185,7 @@ export default class Build extends MelangeCommand {
       signal,
     });
     const host = buildHost({ contributions, toolVersion: this.config.version, json: this.asJson, signal });
+    const engine = await chooseEngine(host, request);
     return build(
       {
         id: this.#id,
@@ -201,7 +202,7 @@ export default class Build extends MelangeCommand {
         stepTimeout: flags["step-timeout"],
         debug: flags.debug,
         variables,
-        ...packageRequest(flags, host.places, process.env),
+        ...packageRequest(flags),
         engine,
         network: flags.network,
         capture: !flags["no-capture"],

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import {
   type BuildHost,
+  chooseEngine,
   enterEnvironment,
   exportEnvironment,
   type RecipeEnvironment,
@@ -12,9 +13,8 @@ import { MelangeError, type Tell } from "@melange2/core";
 import { Flags, type Interfaces } from "@oclif/core";
 import { MelangeCommand } from "../command.ts";
 import { discover, tellProblems } from "../discovery.ts";
-import { engineRequest } from "../engine-request.ts";
+import { askedEngine, engineFlags } from "../engine-flags.ts";
 import {
-  engineFlags,
   exportFlags,
   exportRequest,
   packageFlags,
@@ -75,9 +75,10 @@ export default class Environment extends MelangeCommand {
     const host = buildHost({ contributions, toolVersion: this.config.version, json: this.asJson, signal });
     try {
       tellProblems(contributions, tell);
-      const made = await this.make(args.recipe, flags, host, tell);
       const named = raw.some((token) => token.type === "flag" && token.flag === "engine");
-      const { idle: _, ...engine } = engineRequest(flags, named || Boolean(process.env.MELANGE2_ENGINE), process.env);
+      const { request } = askedEngine(flags, named || Boolean(process.env.MELANGE2_ENGINE), process.env);
+      const engine = await chooseEngine(host, request);
+      const made = await this.make(args.recipe, flags, host, tell);
       const use = { made, engine, network: flags.network, tell, signal };
       if (enters) {
         progress.end();
@@ -95,7 +96,7 @@ export default class Environment extends MelangeCommand {
     host: BuildHost,
     tell: Tell,
   ): Promise<RecipeEnvironment> {
-    const { additions, packages } = packageRequest(flags, host.places, process.env);
+    const { additions, packages } = packageRequest(flags);
     const { lock: writeLock, ...unlocked } = packages;
     return recipeEnvironment(
       {

@@ -16,17 +16,22 @@ function brokenLines({ names, reason, ...source }: Broken): readonly string[] {
   return [`  ${what}${sourceText(source)}`, `    ${reason}`];
 }
 
-export function exporterText({ name, summary, ...source }: Offer, options: readonly ListedOption[]): string {
+export function offerText({ name, summary, ...source }: Offer, options: readonly ListedOption[]): string {
   return text([
     `${name}: ${summary}`,
     `  ${sourceText(source)}`,
     options.length > 0 ? "options:" : "no options",
     ...options.flatMap((option) => [
-      `  ${usageOf(option)}${option.env === undefined ? "" : `  [env: ${option.env}]`}`,
+      `  ${usageOf(option)}${variablesOf(option)}`,
       `      ${option.description}`,
       `      ${expectedOf(option)}`,
     ]),
   ]);
+}
+
+function variablesOf({ env, otherEnv }: ListedOption): string {
+  const variables = [env, otherEnv].filter((variable) => variable !== undefined);
+  return variables.length === 0 ? "" : `  [env: ${variables.join(", ")}]`;
 }
 
 function usageOf({ flag, type }: ListedOption): string {

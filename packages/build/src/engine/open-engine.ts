@@ -7,12 +7,7 @@ import {
   type Tell,
 } from "@melange2/core";
 import type { BuildHost } from "../host.ts";
-
-/** The engine that was asked for, and what it is told, by option; kept with a failed build, so that its engine is found again. */
-export interface EngineChoice {
-  readonly name: string;
-  readonly options: Readonly<Record<string, string>>;
-}
+import { createEngine, type EngineChoice } from "./choose-engine.ts";
 
 export interface OpenEngineOptions {
   readonly host: BuildHost;
@@ -28,12 +23,11 @@ export interface OpenEngineOptions {
 /** The engine after its own check: what the machine lacks is refused here, with code `engine`. */
 export async function checkedEngine({
   host,
-  engine: { name, options },
+  engine: choice,
   signal,
   tell,
 }: Pick<OpenEngineOptions, "host" | "engine" | "tell" | "signal">): Promise<Engine> {
-  const factory = await host.parts.engine(name);
-  const engine = factory({ stateDirectory: host.places.engine(name), env: host.env, options });
+  const engine = await createEngine(host, choice);
   const findings = await engine.check({ signal });
   const errors = findings.filter((finding) => finding.severity === "error");
   if (errors.length > 0) throw cannotRun(engine.name, errors);

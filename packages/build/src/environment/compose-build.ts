@@ -27,7 +27,7 @@ export interface ComposeBuildOptions {
   readonly compiled: CompiledBuild;
   /** A root filesystem: a path, or an image in a registry. Undefined: packages are all there is. */
   readonly base?: string | undefined;
-  readonly packages: PackageOptions;
+  readonly packages?: PackageOptions;
   /** Files that are copied into the workspace. Default: the folder beside the recipe that is named like the package, else the recipe's. */
   readonly sourceDirectory?: string | undefined;
   /** What kept builds stand on: it is not dropped from the folder of bases. */
@@ -104,7 +104,7 @@ export interface EnvironmentStart {
  * says what it has; or packages alone.
  */
 export async function environmentStarts(
-  { base: given, packages, tell, signal }: Pick<ComposeBuildOptions, "base" | "packages" | "tell" | "signal">,
+  { base: given, packages = {}, tell, signal }: Pick<ComposeBuildOptions, "base" | "packages" | "tell" | "signal">,
   host: BuildHost,
   arch: string,
 ): Promise<(name: string, request: EnvironmentRequest) => Promise<EnvironmentStart>> {
@@ -130,6 +130,7 @@ export async function environmentStarts(
       platform,
       arch,
       packages,
+      host,
       layersDirectory: basesDirectory,
       sourceDateEpoch: sourceDateEpochOf(host.env),
       signal,

@@ -3,19 +3,18 @@ import type { FetchedPackage, LockedRequest, LockFile } from "@melange2/apk-clie
 import { type Environment, MelangeError, type Platform, runTask, type TaskTeller } from "@melange2/core";
 import { installPackages } from "@melange2/environment";
 import type { EnvironmentRequest } from "@melange2/recipe";
+import type { BuildHost } from "../host.ts";
 
 /** What a user says of packages beside the recipe. */
 export interface PackageOptions {
-  /** Where indexes and packages are kept. Absolute. */
-  readonly cacheDirectory: string;
-  readonly ignoreSignatures: boolean;
-  readonly offline: boolean;
+  /** Where indexes and packages are kept. Absolute. Default: the host's place for them. */
+  readonly cacheDirectory?: string | undefined;
+  /** Takes indexes that no known key has signed. */
+  readonly ignoreSignatures?: boolean;
+  /** Takes everything from the cache. */
+  readonly offline?: boolean;
   /** A file with the exact packages; undefined: they are resolved. */
   readonly lock?: string | undefined;
-  /** What relative repositories and keys are relative to. */
-  readonly directory: string;
-  /** HTTP_AUTH and the proxies are taken from it. */
-  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface PackagesEnvironmentOptions extends TaskTeller {
@@ -29,6 +28,7 @@ export interface PackagesEnvironmentOptions extends TaskTeller {
   readonly platform: Platform;
   readonly arch: string;
   readonly packages: PackageOptions;
+  readonly host: Pick<BuildHost, "places" | "directory" | "env">;
   /** Where layers are kept. */
   readonly layersDirectory: string;
   readonly sourceDateEpoch: number;
@@ -102,7 +102,7 @@ interface Choice {
 }
 
 async function resolvedPackages(options: PackagesEnvironmentOptions): Promise<Choice> {
-  const { name, request, arch, packages, signal, tell } = options;
+  const { name, request, arch, packages, tell } = options;
   const { parseIndexText, resolveEnvironment } = await import("@melange2/apk");
   const { installedUrl, lockFile, openRepositories } = await import("@melange2/apk-client");
   const installed = options.installed === undefined ? [] : parseIndexText(options.installed, "the base's database");
@@ -115,13 +115,12 @@ async function resolvedPackages(options: PackagesEnvironmentOptions): Promise<Ch
     });
   using repositories = await runTask(options, { id: `index ${name}`, label: "read package indexes" }, () =>
     openRepositories({
-      ...packages,
+      ...reachOf(options),
       repositories: repositoriesOf(request),
       keyring: request.keyring,
       arch,
       installed,
-      variables: packages.env,
-      signal,
+      ignoreSignatures: packages.ignoreSignatures ?? false,
     }),
   );
   for (const message of repositories.warnings) tell({ type: "notice", level: "warning", message });
@@ -158,7 +157,6 @@ async function resolvedPackages(options: PackagesEnvironmentOptions): Promise<Ch
 
 async function lockedChoice(options: PackagesEnvironmentOptions, lockFile: string): Promise<Choice> {
   const { fetchLocked, lockedPackages, parseLockFile } = await import("@melange2/apk-client");
-  const { packages, arch, request, signal } = options;
   const text = await readFile(lockFile, "utf8").catch((cause: NodeJS.ErrnoException) => {
     throw new MelangeError("usage", `the lock file ${lockFile} cannot be read: ${cause.code}`, {
       hint: "Write it first: melange2 environment RECIPE --lock-file FILE.",
@@ -167,13 +165,8 @@ async function lockedChoice(options: PackagesEnvironmentOptions, lockFile: strin
   });
   const lock = parseLockFile(text, lockFile, lockedRequest(options));
   const locked = lockedPackages(lock);
-  const files = await fetchTask(options, locked.length, (onBytes) =>
-    fetchLocked(
-      lock,
-      { ...packages, repositories: repositoriesOf(request), arch, variables: packages.env, signal },
-      onBytes,
-    ),
-  );
+  const reach = { ...reachOf(options), repositories: repositoriesOf(options.request), arch: options.arch };
+  const files = await fetchTask(options, locked.length, (onBytes) => fetchLocked(lock, reach, onBytes));
   return {
     files,
     world: locked.map((one) => `${one.name}=${one.version}`).sort(),
@@ -199,6 +192,17 @@ function fetchTask<T>(
 /** Where packages are looked for. */
 export function repositoriesOf({ buildRepositories, repositories }: EnvironmentRequest): readonly string[] {
   return [...new Set([...buildRepositories, ...repositories])];
+}
+
+/** How repositories are reached. */
+function reachOf({ packages, host, signal }: PackagesEnvironmentOptions) {
+  return {
+    cacheDirectory: packages.cacheDirectory ?? host.places.packages,
+    offline: packages.offline ?? false,
+    directory: host.directory,
+    variables: host.env,
+    signal,
+  };
 }
 
 function lockedRequest({ name, arch, request }: PackagesEnvironmentOptions): LockedRequest {

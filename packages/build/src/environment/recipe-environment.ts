@@ -17,7 +17,8 @@ import {
   planBuild,
   planTests,
 } from "@melange2/recipe";
-import { checkedEngine, type EngineChoice, openSession } from "../engine/open-engine.ts";
+import type { EngineChoice } from "../engine/choose-engine.ts";
+import { checkedEngine, openSession } from "../engine/open-engine.ts";
 import type { ReadyExport } from "../export/ready-export.ts";
 import type { BuildHost } from "../host.ts";
 import { hostArchitecture, sourceDateEpochOf } from "../recipe/compile-build.ts";
@@ -31,9 +32,9 @@ export interface RecipeEnvironmentOptions extends CompileFileOptions {
   readonly recipe: string;
   /** The package whose test's environment is meant; undefined: that of the build. */
   readonly test?: string | undefined;
-  readonly additions: EnvironmentAdditions;
+  readonly additions?: EnvironmentAdditions;
   readonly base?: string | undefined;
-  readonly packages: PackageOptions;
+  readonly packages?: PackageOptions;
   /** A file that gets the exact packages. */
   readonly writeLock?: string | undefined;
   readonly tell: Tell;
@@ -64,7 +65,7 @@ export async function recipeEnvironment(
     pipelines: pipelineDirectories(options.pipelineDirectories ?? []),
     buildOptions: options.buildOptions ?? [],
     ...(options.libc === undefined ? {} : { libc: options.libc }),
-    additions: options.additions,
+    ...(options.additions === undefined ? {} : { additions: options.additions }),
   });
   if (compiled.kind === "skipped")
     throw new MelangeError("usage", `there is no environment: ${compiled.reason}`, { hint: "Give another --arch." });

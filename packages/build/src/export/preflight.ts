@@ -23,7 +23,7 @@ export async function preflight(prepared: PreparedExport, { strict, tell, signal
 }
 
 /** A check that breaks says nothing about the destination, and nothing of it may be lost. */
-async function probed(prepared: PreparedExport, signal: AbortSignal): Promise<readonly Finding[]> {
+export async function probed(prepared: PreparedExport, signal: AbortSignal): Promise<readonly Finding[]> {
   try {
     return (await prepared.probe?.({ signal })) ?? [];
   } catch (error) {

@@ -51,8 +51,9 @@ export async function readyExport(
 ): Promise<ReadyExport> {
   const { exporter, from } = await host.parts.exporter(request.type);
   const strategy = await host.parts.capture(request.capture);
-  const given = [...request.options, ...optionsFromEnvironment(exporter, request.options, host.env)];
-  const options = readOptions(exporter, given, request.optionName ?? ((name) => `--export-opt ${name}`));
+  const owner = { kind: "exporter", name: exporter.name, options: exporter.options } as const;
+  const given = [...request.options, ...optionsFromEnvironment(owner, request.options, host.env)];
+  const options = readOptions(owner, given, request.optionName ?? ((name) => `--export-opt ${name}`));
   if (options.path === "-" && "unusable" in host.output)
     throw new MelangeError("usage", `--export-path=- cannot be: ${host.output.unusable}`, { hint: host.output.hint });
   const prepared = await exporter
@@ -94,7 +95,8 @@ const refuseBroken =
     });
   };
 
-function contextOf({ env, directory, output }: BuildHost, { name, version, arch }: Subject): ExportContext {
+/** What an exporter is prepared with for a build of this subject. */
+export function contextOf({ env, directory, output }: BuildHost, { name, version, arch }: Subject): ExportContext {
   return exportContext({
     package: name,
     version,

@@ -1,6 +1,7 @@
 import { isMelangeError, noSecrets, type Tell } from "@melange2/core";
 import { type FailureStore, failureStore, type KeptStates, type StoredFailure } from "@melange2/records";
-import { type EngineChoice, openEngine } from "../engine/open-engine.ts";
+import type { EngineChoice } from "../engine/choose-engine.ts";
+import { openEngine } from "../engine/open-engine.ts";
 import type { BuildHost } from "../host.ts";
 import { refsOf } from "../run/keep-failure.ts";
 

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type CacheMount, formatLocation, MelangeError, type Plan, type Tell } from "@melange2/core";
+import { type CacheMount, formatLocation, MelangeError, noSecrets, type Plan, type Tell } from "@melange2/core";
 import { type EnvironmentAdditions, type EnvironmentRequest, readRecipe } from "@melange2/recipe";
 import type { BuildHost } from "../host.ts";
 import { refuseUnwritable } from "../output/writable-folder.ts";
@@ -27,7 +27,8 @@ export interface CompileBuildOptions {
   readonly stepTimeout?: number | undefined;
   /** Steps print their commands. */
   readonly debug?: boolean;
-  readonly variables: StepVariables;
+  /** Default: none. */
+  readonly variables?: StepVariables;
   /** What environments have beside what the recipe asks for. */
   readonly additions?: EnvironmentAdditions;
   readonly tell: Tell;
@@ -48,12 +49,14 @@ export function hostArchitecture(): string {
 
 const hostArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> = { x64: "x86_64", arm64: "aarch64" };
 
+const noVariables: StepVariables = { plain: {}, secrets: noSecrets };
+
 /** From a recipe's file to a plan; `skipped`: why there is nothing to build, which is no error. Rejects with `recipe` or `usage`. */
 export async function compileBuild(
   options: CompileBuildOptions,
   host: Pick<BuildHost, "env">,
 ): Promise<CompiledBuild | { readonly skipped: string }> {
-  const { tell, variables, cacheDirectory, caches = [], pipelineDirectories = [] } = options;
+  const { tell, variables = noVariables, cacheDirectory, caches = [], pipelineDirectories = [] } = options;
   refuseHidden(cacheDirectory, caches);
   pipelineDirectories.forEach(refuseMissingFolder);
   const compiled = await readRecipe(options.recipe, {

@@ -10,7 +10,7 @@ import type {
   Tell,
 } from "@melange2/core";
 import { beyondBudget, defaultBudget, type FailureStore } from "@melange2/records";
-import type { EngineChoice } from "../engine/open-engine.ts";
+import type { EngineChoice } from "../engine/choose-engine.ts";
 import { bytes } from "../quantities.ts";
 
 export interface KeepOptions {

@@ -19,7 +19,7 @@ import {
   type UnitRecord,
 } from "@melange2/core";
 import type { FailureStore } from "@melange2/records";
-import type { EngineChoice } from "../engine/open-engine.ts";
+import type { EngineChoice } from "../engine/choose-engine.ts";
 import type { EnvironmentPackage } from "../environment/packages-environment.ts";
 import { exportAgain, type ReadyExport } from "../export/ready-export.ts";
 import { takeOutput } from "../output/output.ts";

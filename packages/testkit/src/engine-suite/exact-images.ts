@@ -98,6 +98,7 @@ export function declareExactImages(declare: Declare): void {
     const state = await bench.succeed(
       "mkdir -p /.melange2/env; echo EVIL=1 > /.melange2/env/9999; echo > /.melange2/x",
     );
+    assert.equal(await bench.tell("cat /.melange2/env/9999", state), "EVIL=1");
     const tree = await imageTree(bench, state);
     assert.equal(tree.text(".melange2/note"), "note");
     assert.deepEqual([tree.text(".melange2/env/9999"), tree.text(".melange2/x")], [undefined, undefined]);

@@ -35,6 +35,15 @@ export function declareIsolation(declare: Declare, lacks: EngineSuiteOptions["la
     assert.equal(await bench.tell(`echo ${long} | wc -c`), "100001");
   });
 
+  declare(
+    "a script that is longer than a word may be runs, and another one of that length is another step",
+    async (bench) => {
+      const filler = `: ${"x".repeat(1000)}\n`.repeat(200);
+      assert.equal(await bench.tell(`${filler}echo one`), "one");
+      assert.equal(await bench.tell(`${filler}echo two`), "two");
+    },
+  );
+
   declare("output comes whole and in order, each stream by itself", async (bench) => {
     const { result, stdout, stderr } = await bench.run(
       bench.unit('i=0; while [ $i -lt 20000 ]; do echo "line $i of standard output"; i=$((i+1)); done; echo error >&2'),

@@ -75,4 +75,24 @@ export function declareKeptStates(declare: Declare): void {
     const names = [...(await bench.look(bench.start, "/")).keys()];
     assert.ok(names.includes("suite/folder/inner") && !names.some((name) => name.startsWith(".melange2")));
   });
+
+  declare("a process enters a state in the nearest folder that there is", async (bench, context) => {
+    const { session, signal } = bench;
+    if (!session.enter) return context.skip("this engine cannot be entered");
+    const state = await bench.succeed("ln -s /suite /.melange2; touch /suite/file");
+    for (const workdir of ["/suite/open", "/suite/open/gone/deeper", "/suite/open/gone"]) {
+      const exit = await session.enter(state, {
+        signal,
+        argv: ["/bin/sh", "-c", 'test "$(pwd)" = /suite/open && test ! -e gone && test -e /suite/file && exit 7'],
+        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+        workdir,
+        user: { uid: 0, gid: 0 },
+        mounts: [],
+        files: suiteSpec().files,
+        secretEnv: [],
+        tty: { interactive: false },
+      });
+      assert.deepEqual(exit, { code: 7, reason: "exit" }, workdir);
+    }
+  });
 }

@@ -158,7 +158,6 @@ export function scriptedEngine(options: ScriptedEngineOptions = {}): ScriptedEng
     const can: EngineCapabilities = {
       atFailure: options.atFailureUnavailable === undefined,
       mtime: "ns",
-      xattrs: "all",
       claims: ["archive"],
     };
 

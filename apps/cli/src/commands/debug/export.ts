@@ -2,6 +2,7 @@ import { readyExport } from "@melange2/build";
 import { isMelangeError } from "@melange2/core";
 import { Flags } from "@oclif/core";
 import { DebugCommand } from "../../debug-command.ts";
+import { helpTexts } from "../../defaults.ts";
 import { tellProblems } from "../../discovery.ts";
 import { exitCodes } from "../../exit-code.ts";
 import { buildArgument, exportFlags, exportRequest } from "../../flags.ts";
@@ -9,7 +10,7 @@ import { receiptText } from "../../present/build-text.ts";
 
 export default class DebugExport extends DebugCommand {
   static override summary = "Export a failed build as a debug image, now";
-  static override description = "Runs nothing again, unless --capture=two-phase or --rerun asks for it.";
+  static override description = helpTexts.debugExport;
   static override args = { build: buildArgument };
   static override flags = {
     rerun: Flags.boolean({ description: "Where the engine has lost the states: run the steps again that made them" }),

@@ -3,6 +3,7 @@ import { commandOf, debugDirectory, MelangeError, type Step } from "@melange2/co
 import { Flags } from "@oclif/core";
 import { withoutJson } from "../../command.ts";
 import { DebugCommand } from "../../debug-command.ts";
+import { helpTexts, rerunCapture } from "../../defaults.ts";
 import { buildArgument } from "../../flags.ts";
 
 /** Bytes. The kernel takes a word of 128 KiB at most. */
@@ -21,8 +22,8 @@ export default class DebugRerun extends DebugCommand {
   static override args = { build: buildArgument };
   static override flags = {
     capture: Flags.string({
-      description: "The state it starts from; last-good: as it was before the step",
-      default: "last-good",
+      description: helpTexts.rerun,
+      default: rerunCapture,
     }),
   };
 

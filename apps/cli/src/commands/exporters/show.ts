@@ -4,7 +4,7 @@ import { discover } from "../../discovery.ts";
 import { requiredArgument } from "../../flags.ts";
 import { sourceOf } from "../../plugins/inventory.ts";
 import { listOptions } from "../../plugins/option-listing.ts";
-import { exporterText } from "../../present/plugins-text.ts";
+import { offerText } from "../../present/plugins-text.ts";
 
 export default class ExportersShow extends MelangeCommand {
   static override summary = "Show an exporter's options, with their types, defaults and environment variables";
@@ -15,8 +15,8 @@ export default class ExportersShow extends MelangeCommand {
     const contribution = findContribution(discover(this.config), "exporters", args.name);
     const exporter = await loadExporter(contribution);
     const offer = { name: exporter.name, summary: exporter.summary, ...sourceOf(contribution.plugin) };
-    const options = listOptions(exporter.options);
-    this.print(exporterText(offer, options));
+    const options = listOptions("exporter", exporter.options);
+    this.print(offerText(offer, options));
     this.result({ ...offer, options });
   }
 }

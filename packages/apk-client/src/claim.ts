@@ -38,18 +38,33 @@ export async function onceAmongProcesses(path: string, work: () => Promise<void>
   }
 }
 
-/** The name is in the file from the file's beginning on. */
+/** The name is in the file from the file's beginning on, where the file system has hard links. */
 async function take(claim: string, owner: string): Promise<boolean> {
   const own = `${claim}-${owner}`;
   await writeFile(own, owner, { mode: 0o600 });
   try {
-    await link(own, claim);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+    return (
+      (await isFirst(link(own, claim))) ??
+      (await isFirst(writeFile(claim, owner, { flag: "wx", mode: 0o600 }))) ??
+      false
+    );
   } finally {
     await rm(own, { force: true });
+  }
+}
+
+const noHardLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
+
+/** Whether a file was made that nobody had made; undefined: the file system cannot make it so. */
+async function isFirst(making: Promise<void>): Promise<boolean | undefined> {
+  try {
+    await making;
+    return true;
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    if (noHardLinks.has(code)) return undefined;
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
-import { mkdir, stat, utimes } from "node:fs/promises";
+import { mkdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { ApkError, printable } from "@melange2/apk";
+import { defaultBudget, keepToBudget } from "./cache-budget.ts";
 import { onceAmongProcesses } from "./claim.ts";
 import type { HttpClient } from "./http.ts";
 import { below } from "./keys.ts";
@@ -40,6 +41,7 @@ export interface FetchOptions {
 }
 
 const atOnce = 6;
+const packagesFolder = "packages";
 
 export async function fetchPackages(
   packages: readonly PackageToFetch[],
@@ -58,10 +60,19 @@ export async function fetchPackages(
   const abort = new AbortController();
   const signal = AbortSignal.any([options.signal, abort.signal]);
   let next = 0;
+  let hasGrown = false;
+  const onDownload = () => {
+    hasGrown = true;
+  };
   const worker = async (): Promise<void> => {
     for (let index = next++; index < packages.length && !abort.signal.aborted; index = next++) {
       const one = packages[index] as PackageToFetch;
-      found[index] = await fetchPackage(one, { ...options, signal, onBytes: (bytes) => tell(index, bytes) });
+      found[index] = await fetchPackage(one, {
+        ...options,
+        signal,
+        onDownload,
+        onBytes: (bytes) => tell(index, bytes),
+      });
       tell(index, one.size);
     }
   };
@@ -73,6 +84,7 @@ export async function fetchPackages(
     }),
   );
   await Promise.allSettled(workers);
+  if (hasGrown) await keepToBudget(join(options.directory, packagesFolder), defaultBudget);
   if (abort.signal.aborted) throw abort.signal.reason;
   return found;
 }
@@ -86,7 +98,8 @@ async function fetchPackage(
     offline,
     signal,
     onBytes,
-  }: Omit<FetchOptions, "onBytes"> & { onBytes(done: number): void },
+    onDownload,
+  }: Omit<FetchOptions, "onBytes"> & { onBytes(done: number): void; onDownload(): void },
 ): Promise<FetchedPackage> {
   const repository = places.get(one.repositoryUrl);
   if (!repository) throw new TypeError(`${one.repositoryUrl} is no repository that was opened`);
@@ -111,23 +124,31 @@ async function fetchPackage(
     throw new ApkError("index", `${repository.shown} gives no checksum for ${label}`, {
       hint: "Ask whoever publishes the repository to index it anew.",
     });
-  const folder = join(directory, "packages");
+  const folder = join(directory, packagesFolder);
   const path = join(folder, `${one.checksum}.apk`);
-  const fetched = { path, what, checksum: one.checksum, size: one.size };
-  // Noting the use keeps the budget of the cache from taking it.
-  const isThere = await utimes(path, new Date(), new Date()).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return fetched;
+  const fetched = { path, what: `${what}, in ${printable(path)}`, checksum: one.checksum, size: one.size };
+  if (await isCached(path, one.size)) return fetched;
   if (offline)
     throw new ApkError("unavailable", `${what} is not in the cache, and --offline fetches nothing`, {
       hint: "Build once without --offline.",
     });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const url = below(new URL(one.repositoryUrl), encodeURIComponent(file).replaceAll("%2B", "+"));
+  onDownload();
   await onceAmongProcesses(path, () => download(url, one, { path, what, http, signal, onBytes }), signal);
   return fetched;
+}
+
+/** Notes the use, so that the budget of the cache spares the file. A file of another size was damaged since it was verified, and goes. */
+async function isCached(path: string, size: number): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found) return false;
+  if (size > 0 && found.size !== size) {
+    await rm(path, { force: true });
+    return false;
+  }
+  await utimes(path, new Date(), new Date()).catch(() => {});
+  return true;
 }
 
 async function refuseMissing(path: string, what: string): Promise<void> {

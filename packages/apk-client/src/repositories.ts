@@ -11,7 +11,8 @@ import {
 } from "@melange2/apk";
 import { type HttpVariables, httpClient } from "./http.ts";
 import { type FetchedIndex, fetchIndex } from "./index-cache.ts";
-import { below, discoverKeys, readKeyring } from "./keys.ts";
+import { discoverKeys } from "./key-discovery.ts";
+import { below, readKeyring } from "./keys.ts";
 import { type LockFile, lockedPackages } from "./lock-file.ts";
 import { type FetchedPackage, fetchPackages, type PackageToFetch } from "./package-cache.ts";
 import { parseRepository, type Repository } from "./repository-line.ts";
@@ -35,6 +36,8 @@ export interface RepositoriesOptions {
   readonly offline: boolean;
   readonly variables: HttpVariables;
   readonly signal: AbortSignal;
+  /** Address of Alpine's list of its releases and their keys; default: Alpine's own. */
+  readonly alpineReleases?: string | undefined;
   readonly http?: { readonly attempts?: number; readonly idleTimeout?: number; readonly firstPause?: number };
 }
 
@@ -60,8 +63,9 @@ export async function openRepositories(options: RepositoriesOptions): Promise<Re
   const { arch, directory, offline, signal, ignoreSignatures, cacheDirectory } = options;
   const repositories = options.repositories.map((line) => parseRepository(line, directory));
   const http = httpClient({ variables: options.variables, signal, ...options.http });
+  const keyOptions = { http, cacheDirectory, offline };
   try {
-    const keyring = ignoreSignatures ? [] : await readKeyring(options.keyring, { directory, http, offline });
+    const keyring = ignoreSignatures ? [] : await readKeyring(options.keyring, { directory, ...keyOptions });
     const found = new Map<string, PublicKey>(keyring.map((key) => [key.name, key]));
     const opened = await Promise.all(
       repositories.map(async (repository) => {
@@ -94,8 +98,12 @@ export async function openRepositories(options: RepositoriesOptions): Promise<Re
         readIndexArchive(bytes, { what, keys: ignoreSignatures ? "ignored" : keys });
       let discovered: readonly PublicKey[] = [];
       const good = await read(keyring).catch(async (error: unknown) => {
-        if (!isApkError(error) || error.code !== "signature" || repository.at.kind !== "http" || offline) throw error;
-        discovered = await discoverKeys(repository.at.url, http);
+        if (!isApkError(error) || error.code !== "signature" || repository.at.kind !== "http") throw error;
+        discovered = await discoverKeys(repository.at.url, {
+          ...keyOptions,
+          arch,
+          alpineReleases: options.alpineReleases,
+        });
         if (discovered.length === 0) throw error;
         return read([...keyring, ...discovered]);
       });

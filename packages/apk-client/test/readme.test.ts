@@ -19,9 +19,5 @@ test("the README shows the sample as it is, and it does what it says", async () 
   await writeFile(join(directory, served.key.name), served.key.publicPem);
   const words = ["--conditions=melange2-source", fileURLToPath(sample), served.url, served.key.name, "b"];
   const { stdout } = await promisify(execFile)(process.execPath, words, { cwd: directory });
-  expect(stdout.split("\n")).toEqual([
-    expect.stringMatching(/^a-1\.0-r0 of \S+: apk-cache\/packages\/[0-9a-f]{40}\.apk$/),
-    expect.stringMatching(/^b-1\.0-r0 of /),
-    "",
-  ]);
+  expect(stdout).toBe(served.packages.map(({ checksum }) => `apk-cache/packages/${checksum}.apk\n`).join(""));
 });

@@ -96,6 +96,19 @@ test("offline, everything comes from the cache, and what it lacks is named", asy
   expect(served.asked).toHaveLength(before);
 });
 
+test("offline, a key that has an address comes from the cache, too", async () => {
+  served.files.set("keys/test.rsa.pub", Buffer.from(served.key.publicPem));
+  const keyring = [`${served.url}/keys/test.rsa.pub`];
+  await expect(fetched(["a"], { keyring, offline: true })).rejects.toMatchObject({
+    code: "unavailable",
+    message: `the key ${keyring[0]} is not in the cache, and --offline fetches nothing`,
+  });
+  await fetched(["a"], { keyring });
+  const before = served.asked.length;
+  await fetched(["a"], { keyring, offline: true });
+  expect(served.asked).toHaveLength(before);
+});
+
 describe("folders", () => {
   test.each(["./os", "os", "file:os"])("%s is a repository", async (path) => {
     await mkdir(join(folder, "os/x86_64"), { recursive: true });
@@ -275,8 +288,32 @@ describe("signatures", () => {
     const jwk = { ...createPublicKey(own.publicPem).export({ format: "jwk" }), kid: "published" };
     served.files.set("keys", Buffer.from(JSON.stringify({ keys: [{ kty: "EC", kid: "x" }, jwk] })));
     served.files.set("apk-configuration", Buffer.from(JSON.stringify({ jwks_uri: `${served.url}/keys` })));
-    using repositories = await openRepositories(options({ keyring: [] }));
-    expect(repositories.keys.map(({ name }) => name)).toEqual(["published.rsa.pub"]);
+    for (const offline of [false, true]) {
+      using repositories = await openRepositories(options({ keyring: [], offline }));
+      expect(repositories.keys.map(({ name }) => name)).toEqual(["published.rsa.pub"]);
+    }
+  });
+
+  test("by a key that Alpine publishes for the release are good, a withdrawn one is not", async () => {
+    const own = testKey("alpine@example.com-1.rsa.pub");
+    const files = [...served.files].map(([name, content]) => [`alpine/v3.20/main/${name}`, content] as const);
+    for (const [name, content] of files) served.files.set(name, content);
+    const signed = makeIndex({ packages: served.packages, key: own });
+    served.files.set(`alpine/v3.20/main/${index}`, signed);
+    served.files.set(`keys/${own.name}`, Buffer.from(own.publicPem));
+    const list = (deprecated_since?: string) => {
+      const keys = { x86_64: [{ url: `${served.url}/keys/${own.name}`, deprecated_since }] };
+      const text = JSON.stringify({ latest_stable: "v3.20", release_branches: [{ rel_branch: "v3.20", keys }] });
+      served.files.set("releases.json", Buffer.from(text));
+    };
+    const alpine = { repositories: [`${served.url}/alpine/v3.20/main`], alpineReleases: `${served.url}/releases.json` };
+    list("2020-01-01");
+    await expect(fetched(["a"], { ...alpine, keyring: [] })).rejects.toMatchObject({ code: "signature" });
+    list();
+    for (const offline of [false, true]) {
+      using repositories = await openRepositories(options({ ...alpine, keyring: [], offline }));
+      expect(repositories.keys.map(({ name }) => name)).toEqual([own.name]);
+    }
   });
 
   test("of an index that is older than the one before do not help it", async () => {
@@ -373,6 +410,13 @@ test("what was left of another file is not taken for a beginning", async () => {
   await writeFile(join(folder, "cache/packages", `${a?.checksum}.apk.part`), Buffer.alloc(50_000, "x"));
   const { files } = await fetched(["a"]);
   expect(await readFile(files[0]?.path ?? "")).toEqual(a?.bytes);
+});
+
+test("a package in the cache that is not whole is fetched anew", async () => {
+  const [file] = (await fetched(["a"])).files;
+  await writeFile(file?.path ?? "", "damaged");
+  await fetched(["a"]);
+  expect(await readFile(file?.path ?? "")).toEqual(served.packages[0]?.bytes);
 });
 
 test("an index in the cache that is not the one that was kept is fetched anew", async () => {

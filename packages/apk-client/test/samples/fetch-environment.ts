@@ -23,4 +23,4 @@ const { packages } = resolveEnvironment(repositories.universe, world);
 const files = await repositories.fetch(
   packages.map(({ record, repository: { url } }) => ({ ...record, repositoryUrl: url })),
 );
-for (const { what, path } of files) console.log(`${what}: ${path}`);
+for (const { path } of files) console.log(path);

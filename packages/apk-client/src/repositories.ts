@@ -9,6 +9,7 @@ import {
   readIndexArchive,
   type Universe,
 } from "@melange2/apk";
+import { onCache, translated } from "./cache-errors.ts";
 import { type HttpVariables, httpClient } from "./http.ts";
 import { type FetchedIndex, fetchIndex } from "./index-cache.ts";
 import { discoverKeys } from "./key-discovery.ts";
@@ -85,7 +86,9 @@ export async function openRepositories(options: RepositoriesOptions): Promise<Re
         index ? [] : [`${repository.shown} has no index for ${arch} and is passed over.`],
       ),
       fetch: (packages, onBytes = () => {}) =>
-        fetchPackages(packages, { places, http, directory: cacheDirectory, offline, signal, onBytes }),
+        onCache(cacheDirectory, () =>
+          fetchPackages(packages, { places, http, directory: cacheDirectory, offline, signal, onBytes }),
+        ),
       [Symbol.dispose]: () => http.close(),
     };
 
@@ -113,7 +116,7 @@ export async function openRepositories(options: RepositoriesOptions): Promise<Re
     }
   } catch (error) {
     http.close();
-    throw error;
+    throw translated(error, cacheDirectory);
   }
 }
 
@@ -145,7 +148,9 @@ export async function fetchLocked(
   });
   const http = httpClient({ variables: options.variables, signal, ...options.http });
   try {
-    return await fetchPackages(packages, { places, http, directory: cacheDirectory, offline, signal, onBytes });
+    return await onCache(cacheDirectory, () =>
+      fetchPackages(packages, { places, http, directory: cacheDirectory, offline, signal, onBytes }),
+    );
   } finally {
     http.close();
   }

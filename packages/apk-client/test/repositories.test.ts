@@ -230,6 +230,20 @@ describe("an error names the repository and what was tried where", () => {
     },
   );
 
+  test("the cache cannot be made, or a file is in the place of its packages", async () => {
+    await writeFile(join(folder, "file"), "");
+    expect(await refused({ cacheDirectory: join(folder, "file") })).toMatchObject({
+      code: "cache",
+      message: expect.stringMatching(
+        /the cache of packages cannot be used: .*file.*: a (?:part of its path is no folder|file is in its place)/,
+      ),
+    });
+    await fetched(["a"]);
+    await rm(join(folder, "cache/packages"), { recursive: true });
+    await writeFile(join(folder, "cache/packages"), "");
+    expect(await refused()).toMatchObject({ code: "cache", hint: expect.stringContaining("another one") });
+  });
+
   test("there is no index", async () => {
     served.files.delete(index);
     expect(await refused()).toMatchObject({ message: expect.stringContaining("answers 404") });

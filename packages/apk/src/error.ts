@@ -4,6 +4,7 @@
  * - `package`: a package file that is damaged, changed or not allowed · `conflict`: two packages that have one path
  * - `unavailable`: a repository or file that cannot be fetched · `repository`: a repository or key that is written wrongly
  * - `signature`: no good signature by a known key · `unresolvable`: no set of packages fulfils the world
+ * - `cache`: the cache of indexes, keys and packages cannot be used
  */
 export type ApkErrorCode =
   | "index"
@@ -14,7 +15,8 @@ export type ApkErrorCode =
   | "limit"
   | "key"
   | "signature"
-  | "unresolvable";
+  | "unresolvable"
+  | "cache";
 
 const brand = Symbol.for("melange2.apk.error");
 

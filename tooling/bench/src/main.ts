@@ -12,14 +12,20 @@ import { type Base, baseOf } from "./base.ts";
 import { breakdown } from "./breakdown.ts";
 import { measureOverhead } from "./buildkit-overhead.ts";
 import { createWorkshop, type FailingBuild, withBuildkit, withMelange2 } from "./failing-build.ts";
+import { measureInstallation } from "./installation.ts";
 import { measureRecipes } from "./recipe-cost.ts";
 import { formatBreakdown, formatComparison, formatRecipes } from "./report.ts";
 import { interleaved } from "./samples.ts";
+import { measureSearch } from "./secret-search.ts";
 import { measureSteps } from "./step-cost.ts";
 
 const bounds = { build: 0.4, step: 1.6, trivial: 1.4, second: 1.05, recipe: 15, recipeMemory: 250e6 };
 /** Milliseconds. */
 const apkBounds = { read: 60, resolve: 10 };
+/** Ratios. */
+const installationBounds = { cold: 2, warm: 0.2, changed: 0.15 };
+/** Seconds. */
+const searchBound = 1;
 
 const aboutBuilds = `\
 A failing build with the export of its state, uncompressed; seconds
@@ -45,6 +51,12 @@ const aboutPackages = `\
 apk packages, in a process that has done it before; milliseconds
   read:    a signed index of 5,000 packages, from its bytes to the resolver's tables.
   resolve: an environment of 60 packages, and its lock again, as each build does.`;
+
+const aboutInstallation = `\
+60 packages of 20,000 files and 205 MB, installed into layers; ratios
+  cold:    against tar xzf of the same files in one archive.
+  warm:    again, nothing changed, against the same tar xzf.
+  changed: one package of them changed, against cold.`;
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "7" } } });
 const rounds = Number(values.rounds);
@@ -82,6 +94,19 @@ try {
     );
   }
   say("");
+  say(aboutInstallation);
+  const installation = await measureInstallation(join(folder, "installation"), Math.min(rounds, 3));
+  for (const what of ["cold", "warm", "changed"] as const) {
+    const isMet = installation[what] <= installationBounds[what];
+    met.push(isMet);
+    say(
+      `  ${what.padEnd(8)}${installation[what].toFixed(2).padStart(8)}  bound: ${installationBounds[what]}  ${isMet ? "met" : "NOT MET"}`,
+    );
+  }
+  say("");
+  const search = measureSearch(rounds);
+  met.push(search <= searchBound);
+  say(`Looking for five secrets in 150 MB; seconds\n  ${search.toFixed(2)}  bound: ${searchBound}\n`);
   const workshop = await createWorkshop(join(folder, "build"));
   const sides = { ours: withMelange2(workshop), theirs: withBuildkit(workshop, buildctl, address) };
   const busybox = await busyboxRoot();

@@ -11,7 +11,7 @@ export const lastGood: CaptureStrategy = {
   capture: async (failed) => lastGoodState(failed),
 };
 
-function lastGoodState({ before, failed, step }: FailedBuild): Capture {
+function lastGoodState({ before, unit, step }: FailedBuild): Capture {
   if (step === 0) return { snapshot: before, state: "before", reexecuted: 0, exact: true };
   const missing = step === 1 ? "1 step that ran" : `${step} steps that ran`;
   return {
@@ -19,6 +19,6 @@ function lastGoodState({ before, failed, step }: FailedBuild): Capture {
     state: "before-unit",
     reexecuted: 0,
     exact: false,
-    note: `This is the state before ${failed.id} as a whole: the effects of ${missing} in it before the failed one are missing.`,
+    note: `This is the state before ${unit.id} as a whole: the effects of ${missing} in it before the failed one are missing.`,
   };
 }

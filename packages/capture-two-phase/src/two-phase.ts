@@ -60,8 +60,8 @@ async function runAgain(failed: FailedBuild, { replay, signal }: CaptureContext)
 }
 
 /** The units before the failed one and, where steps of its own came before the failed step, a unit of just those. */
-function unitsToRepeat({ completed, failed, step }: FailedBuild): readonly Unit[] {
-  return step === 0 ? completed : [...completed, { ...failed, steps: failed.steps.slice(0, step) }];
+function unitsToRepeat({ completed, unit, step }: FailedBuild): readonly Unit[] {
+  return step === 0 ? completed : [...completed, { ...unit, steps: unit.steps.slice(0, step) }];
 }
 
 function failedEarlier(

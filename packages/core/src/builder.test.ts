@@ -171,7 +171,7 @@ describe("a build that fails", () => {
       id: "build-1",
       start: { id: "base-1" },
       completed: [units[0]],
-      failed: units[2],
+      unit: units[2],
       step: 1,
       before: { id: "base-1>unit-a" },
       atFailure: { id: "at-failure" },

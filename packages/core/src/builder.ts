@@ -76,7 +76,7 @@ export async function runPlan(options: BuildOptions): Promise<BuildOutcome> {
       id: options.id,
       start,
       completed: ancestry.units,
-      failed: unit,
+      unit,
       step: result.step,
       before,
       atFailure: result.atFailure,

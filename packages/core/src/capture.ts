@@ -9,7 +9,7 @@ export interface FailedBuild {
   readonly start: Snapshot;
   /** The units of the same environment that ran before the failed one, in order. */
   readonly completed: readonly Unit[];
-  readonly failed: Unit;
+  readonly unit: Unit;
   /** Index of the failed step in its unit. */
   readonly step: number;
   /** The state the failed unit started from. */

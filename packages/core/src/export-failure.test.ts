@@ -20,7 +20,7 @@ const failed: FailedBuild = {
   id: "build-1",
   start: { id: "start" },
   completed: [unit("a")],
-  failed: unit("b"),
+  unit: unit("b"),
   step: 0,
   before: { id: "before" },
   atFailure: { unavailable: "the wrapper was killed" },
@@ -38,7 +38,7 @@ const again: CaptureStrategy = {
   ...before,
   name: "again",
   async capture(of, { replay }) {
-    const repeated = of.completed[0] ?? of.failed;
+    const repeated = of.completed[0] ?? of.unit;
     const result = await replay.run(repeated, of.start, { fresh: of.id });
     if (result.ok) return { snapshot: result.after, state: "before", reexecuted: 1, exact: false };
     const earlierFailure = { unit: repeated, step: result.step, result };

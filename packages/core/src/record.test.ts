@@ -59,7 +59,7 @@ describe("the schema", () => {
       ...aRecord(),
       units: outcome.units,
       failures: outcome.failures.map(({ failed, step: { id, timeout }, exit }) => {
-        return { unit: failed.failed.id, step: id, exit, message: describeExit(exit, timeout) };
+        return { unit: failed.unit.id, step: id, exit, message: describeExit(exit, timeout) };
       }) as unknown as FailureRecord["failures"],
     };
     expect(violations(record)).toEqual([]);

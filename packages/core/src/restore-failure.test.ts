@@ -8,7 +8,7 @@ import { type LostFailure, restoreFailure, stepsToRestore } from "./restore-fail
 const lost: LostFailure = {
   id: "build-1",
   completed: [unit("a"), unit(["b", "c"])],
-  failed: unit(["d", "e"]),
+  unit: unit(["d", "e"]),
   step: 1,
   start: undefined,
   before: undefined,

@@ -5,7 +5,7 @@ import { MelangeError } from "./error.ts";
 import { describeExit } from "./record.ts";
 
 /** What is still known of a failed build whose states its engine has lost, some or all. */
-export interface LostFailure extends Pick<FailedBuild, "id" | "completed" | "failed" | "step"> {
+export interface LostFailure extends Pick<FailedBuild, "id" | "completed" | "unit" | "step"> {
   readonly start: Snapshot | undefined;
   readonly before: Snapshot | undefined;
   readonly atFailure: FailedBuild["atFailure"] | undefined;
@@ -54,8 +54,8 @@ export async function restoreFailure({ lost, load, ...options }: RestoreOptions)
   }
   if (lost.atFailure !== undefined)
     return { failed: { ...lost, start, before, atFailure: lost.atFailure }, reexecuted };
-  const result = await context.replay.run(lost.failed, before, {});
-  reexecuted += result.ok ? lost.failed.steps.length : result.step + 1;
+  const result = await context.replay.run(lost.unit, before, {});
+  reexecuted += result.ok ? lost.unit.steps.length : result.step + 1;
   return { failed: { ...lost, start, before, atFailure: atFailureOf(result, lost.step) }, reexecuted };
 }
 

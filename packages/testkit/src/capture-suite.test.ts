@@ -19,7 +19,7 @@ const rerun = (change: { fresh?: false; reported?: number; exact?: true }): Capt
   async capture(failed, { replay }) {
     let snapshot = failed.start;
     let reexecuted = 0;
-    const own = { ...failed.failed, steps: failed.failed.steps.slice(0, failed.step) };
+    const own = { ...failed.unit, steps: failed.unit.steps.slice(0, failed.step) };
     for (const unit of own.steps.length > 0 ? [...failed.completed, own] : failed.completed) {
       const result = await replay.run(unit, snapshot, change.fresh === false ? {} : { fresh: failed.id });
       if (result.ok) snapshot = result.after;

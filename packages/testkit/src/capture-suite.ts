@@ -142,8 +142,8 @@ function assertTruthful(capture: Capture, { engine, failed, executedAgain }: Fai
 }
 
 /** What every step before the failed one leaves, the earlier ones of its unit included. */
-function filesBefore({ completed, failed, step }: FailedBuild): Readonly<Record<string, string>> {
-  const ran = [...completed.flatMap((unit) => unit.steps), ...failed.steps.slice(0, step)];
+function filesBefore({ completed, unit, step }: FailedBuild): Readonly<Record<string, string>> {
+  const ran = [...completed.flatMap(({ steps }) => steps), ...unit.steps.slice(0, step)];
   return { "/etc/base": "base", ...Object.fromEntries(ran.map(({ id }) => [`/home/build/${id}`, "done"])) };
 }
 

@@ -9,12 +9,12 @@ const again: CaptureStrategy = {
     let result: Awaited<ReturnType<typeof replay.run>>;
     try {
       // `fresh`: really executed, not taken from a cache.
-      result = await replay.run(failed.failed, failed.before, { fresh: failed.id });
+      result = await replay.run(failed.unit, failed.before, { fresh: failed.id });
     } catch (error) {
       if (signal.aborted) throw error;
       return withoutRunning(failed, 0, `The step could not be run again: ${error}.`);
     }
-    const reexecuted = result.ok ? failed.failed.steps.length : result.step + 1;
+    const reexecuted = result.ok ? failed.unit.steps.length : result.step + 1;
     if (!result.ok && result.exit.reason === "interrupted") return withoutRunning(failed, reexecuted, "Interrupted.");
     if (result.ok) return withoutRunning(failed, reexecuted, "The step succeeded when it was run again.");
     if ("unavailable" in result.atFailure) return withoutRunning(failed, reexecuted, result.atFailure.unavailable);
@@ -25,7 +25,7 @@ const again: CaptureStrategy = {
       exact: false,
       note: "The step was run again; this is what it left the second time.",
       // Another step of the same unit failed this time: that failure is shown and recorded instead.
-      ...(result.step === failed.step ? {} : { earlierFailure: { unit: failed.failed, step: result.step, result } }),
+      ...(result.step === failed.step ? {} : { earlierFailure: { unit: failed.unit, step: result.step, result } }),
     };
   },
 };

@@ -50,7 +50,7 @@ async function findStates({ stored, session, unit, step, signal }: KeptStatesOpt
   return {
     id: stored.id,
     completed: ancestryOf(plan, unit).units,
-    failed: unit,
+    unit,
     step,
     start,
     before,

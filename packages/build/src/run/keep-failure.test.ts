@@ -67,7 +67,7 @@ it("leaves no state pinned where the record cannot be written", async () => {
     },
   };
   const keeping = keepFailure({
-    failed: { id: "b", start, completed: [], failed: unit, step: 0, before: start, atFailure: result.atFailure },
+    failed: { id: "b", start, completed: [], unit, step: 0, before: start, atFailure: result.atFailure },
     ...failure(0, "2026-01-01T12:00:01.000Z"),
     engine: { name: "scripted", options: {} },
     environment,

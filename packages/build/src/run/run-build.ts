@@ -86,7 +86,7 @@ export async function runBuild(options: RunBuildOptions): Promise<BuildReport> {
   // The user's Ctrl-C has stopped the step; keeping its state must not be stopped by the same signal.
   const keeping = interrupted ? new AbortController().signal : signal;
   const record = failureRecord(options, started, first, outcome.units);
-  const environment = options.environments[ancestryOf(plan, first.failed.failed).environment];
+  const environment = options.environments[ancestryOf(plan, first.failed.unit).environment];
   if (!environment) throw new TypeError("the failed unit's environment was never composed");
   const kept = await keep({ ...options, signal: keeping }, first, record, environment, logs);
   await tellingFailure(options, "older kept builds could not be dropped", () =>
@@ -172,7 +172,7 @@ function failureRecord(
       ]),
     ),
     units,
-    failures: [{ unit: failed.failed.id, step: step.id, exit, message: describeExit(exit, step.timeout) }],
+    failures: [{ unit: failed.unit.id, step: step.id, exit, message: describeExit(exit, step.timeout) }],
     network: options.network,
   };
 }

@@ -57,7 +57,7 @@ export async function failedScriptedBuild(
       id: "b-1",
       start,
       completed: units.slice(0, index),
-      failed: unit,
+      unit,
       step,
       before,
       atFailure,

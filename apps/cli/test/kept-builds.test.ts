@@ -1,7 +1,7 @@
 import { chmod, cp, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { busyboxRoot } from "@melange2-tooling/fixtures";
-import { program, root } from "@melange2-tooling/services";
+import { fullRun, program, root } from "@melange2-tooling/services";
 import { describe, expect, it, vi } from "vitest";
 import { daemons, onBuildkit } from "./daemons.ts";
 import { configOf } from "./judges.ts";
@@ -82,6 +82,7 @@ describe("a failed build", () => {
   });
 
   it.for(daemons)("goes through every command, on $name", async (daemon, test) => {
+    if (daemon.name === "Docker 28") fullRun(test);
     root(test);
     program(test, "skopeo");
     const build = await failed(undefined, onBuildkit(test, daemon));

@@ -10,6 +10,7 @@ import {
   makePackage,
   type PackageSpec,
 } from "@melange2-tooling/fixtures/apk-packages";
+import { fullRun } from "@melange2-tooling/services";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isApkError, openPackageFile, packageEntries } from "../src/index.ts";
 
@@ -149,7 +150,8 @@ describe("a package is refused and named where", () => {
   });
 });
 
-test("a million empty files are refused", async () => {
+test("a million empty files are refused", async (context) => {
+  fullRun(context);
   const bomb = makePackage({
     name: "one",
     files: Array.from({ length: 500_001 }, (_, index) => ({ name: `f${index}`, content: "", checksum: false })),

@@ -76,7 +76,11 @@ async function release(claim: string, owner: string): Promise<void> {
   } catch {
     return;
   }
-  if ((await readFile(moved, "utf8")) !== owner) await link(moved, claim).catch(() => {});
+  if ((await readFile(moved, "utf8")) !== owner) {
+    await link(moved, claim).catch(() => {});
+    // Its owner may have finished while the claim was away, and have found none to remove.
+    if (await exists(claim.slice(0, -".claim".length))) await rm(claim, { force: true });
+  }
   await rm(moved, { force: true });
 }
 

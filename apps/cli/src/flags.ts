@@ -184,12 +184,12 @@ interface ExportFlagValues {
   "export-allow-secrets": boolean;
 }
 
-/** Throws code `usage` where the command line says how to export, and nothing will be. `given`: the names of its flags. */
-export function refuseIdleExportFlags(given: readonly string[]): void {
+/** Throws code `usage` where the command line says how to export, and nothing will be. `given`: the names of its flags; `without`: what is missing. */
+export function refuseIdleExportFlags(given: readonly string[], without = "--export-on-failure"): void {
   const idle = [...new Set(given)].filter((name) => name in exportFlags).map((name) => `--${name}`);
   if (idle.length === 0) return;
-  throw new MelangeError("usage", `nothing is exported without --export-on-failure: ${idle.join(", ")}`, {
-    hint: `Add --export-on-failure, or leave ${idle.length === 1 ? "it" : "them"} out.`,
+  throw new MelangeError("usage", `nothing is exported without ${without}: ${idle.join(", ")}`, {
+    hint: `Add ${without}, or leave ${idle.length === 1 ? "it" : "them"} out.`,
   });
 }
 

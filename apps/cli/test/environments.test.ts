@@ -178,6 +178,20 @@ describe("environment", () => {
     expect(await image.text("usr/bin/tool")).toContain("tool 1.0-r0");
   });
 
+  it.each([
+    [["--export-path=x.tar"], /nothing is exported without --export: --export-path/],
+    [["--shell", "--json"], /cannot be exported or printed as JSON/],
+    [["--test", "made"], /the package "made" has no test/],
+    [["-r", "ftp://x/y"], /ftp is not supported/],
+    [["-k", "nothing.pub"], /nothing\.pub cannot be read/],
+  ])("refuses what cannot be: %j", async (words, text) => {
+    await using here = await place();
+    await inPackages(here, ["true"]);
+    const ended = await here.run(["environment", "made.yaml", ...words]);
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toMatch(text);
+  });
+
   it("locked, stays what it was, while others move on; for another recipe its lock is refused", async () => {
     await using here = await place();
     await inPackages(here, ["tool; exit 1"]);

@@ -66,6 +66,9 @@ export async function* packageEntries(
       const path = entryPath(header.name);
       // Control data, should a packer have put it here, and the root itself.
       if (path === "" || /^\.[^/]*$/.test(path)) continue;
+      // In an image's layer, such a name takes away what is below it.
+      if (/(?:^|\/)\.wh\./.test(path))
+        throw damagedPackage(what, `it has a file ${textOf(path)}, whose name means a removal in an image`);
       const linkname = header.type === "hardlink" ? entryPath(header.linkname) : header.linkname;
       const checksum = checksumOf(records?.get("APK-TOOLS.checksum.SHA1"), path, what);
       yield { path, header: { ...header, name: path, linkname }, checksum, body: checked(body, path, checksum, what) };

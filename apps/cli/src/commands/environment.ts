@@ -21,6 +21,7 @@ import {
   packageRequest,
   progressFlag,
   recipeFlags,
+  refuseIdleExportFlags,
   requiredArgument,
 } from "../flags.ts";
 import { buildHost } from "../host.ts";
@@ -63,6 +64,11 @@ export default class Environment extends MelangeCommand {
     const end = this.argv.indexOf("--");
     const words = end < 0 ? [] : this.argv.slice(end + 1);
     const { args, flags, raw } = await this.parse(Environment, end < 0 ? this.argv : this.argv.slice(0, end));
+    if (!flags.export)
+      refuseIdleExportFlags(
+        raw.flatMap((token) => (token.type === "flag" ? [token.flag] : [])),
+        "--export",
+      );
     const enters = flags.shell || words.length > 0;
     if (enters && (flags.export || this.asJson))
       throw new MelangeError("usage", "a shell cannot be exported or printed as JSON", {

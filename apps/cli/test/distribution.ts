@@ -58,13 +58,22 @@ async function layout(): Promise<MadePackage> {
 }
 
 async function busybox(): Promise<MadePackage> {
-  const program = readFileSync(join((await busyboxRoot()).directory, "bin/busybox"));
+  const { directory: root } = await busyboxRoot();
+  const program = readFileSync(join(root, "bin/busybox"));
+  // Debian's busybox has no install, which real recipes use.
+  const install = readFileSync(join(root, "usr/bin/install"));
   return makePackage(
     {
       name: "busybox",
       arch,
       lines: ["provides = /bin/sh", "provides = cmd:sh=1.0-r0", "depend = layout"],
-      files: [directory("bin"), { name: "bin/busybox", content: program, mode: 0o755 }],
+      files: [
+        directory("bin"),
+        { name: "bin/busybox", content: program, mode: 0o755 },
+        directory("usr"),
+        directory("usr/bin"),
+        { name: "usr/bin/install", content: install, mode: 0o755 },
+      ],
     },
     key,
   );

@@ -1,4 +1,5 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makePackage } from "@melange2-tooling/fixtures/apk-packages";
 import { program, provided } from "@melange2-tooling/services";
@@ -99,6 +100,23 @@ describe("a recipe without a base", () => {
     expect(ended.stderr).toMatch(/--base.*\n.*--base PATH.*--repository-append.*--keyring-append/);
   });
 });
+
+it.for(["python-as-wrapper", "microvm-observability-hook", "pax-utils-bootstrap", "font-xorg", "wolfi-keys"])(
+  "the real recipe %s builds as it stands, in packages of a repository that flags name",
+  async (name, test) => {
+    const corpus = provided(test, "MELANGE2_TEST_CORPUS_RECIPES");
+    await using here = await place();
+    await (await distribution()).write(here.directory);
+    await cp(join(corpus, "recipes", `${name}.yaml`), join(here.directory, `${name}.yaml`));
+    const source = join(corpus, "recipes", name);
+    if (existsSync(source)) await cp(source, join(here.directory, name), { recursive: true });
+    const pipelines = join(corpus, "pipelines");
+    const repository = ["-r", "./os", "-k", keyName];
+    const built = await here.run(["build", `${name}.yaml`, "--pipeline-dir", pipelines, ...repository]);
+    expect(built.code, built.stderr).toBe(0);
+    expect(built.stderr).not.toContain("lacks packages");
+  },
+);
 
 describe("packages over the network", () => {
   it("are fetched once, and then taken from the cache, also offline and when the repository is gone", async () => {

@@ -136,6 +136,29 @@ describe("packages over the network", () => {
     );
   });
 
+  it("come with credentials that stay out of image, record and lock file", async () => {
+    await using here = await place();
+    await (await distribution()).write(here.directory);
+    await using server = await serve(here.directory);
+    const url = server.url.replace("//", "//somebody:hunter22@");
+    await writeFile(join(here.directory, "made.yaml"), recipe("./os", "busybox, tool", ["exit 7"]).replace("./os", ""));
+    const flags = ["-r", `${url}/os`];
+    const locked = await here.run(["environment", "made.yaml", ...flags, "--lock-file", "lock.json"]);
+    expect(locked.code, locked.stderr).toBe(0);
+    const failed = await here.run(["build", "made.yaml", ...flags, "--export-on-failure", "--export-path=debug.tar"]);
+    expect(failed.code, failed.stderr).toBe(1);
+    await using image = await unpackedByOthers(join(here.directory, "debug.tar"));
+    const texts = [
+      await image.text("etc/apk/repositories"),
+      locked.stderr,
+      failed.stderr,
+      await readFile(join(here.directory, "lock.json"), "utf8"),
+      await image.text(".melange2/record.json"),
+      (await here.run(["debug", "show", "--json"])).stdout.toString(),
+    ];
+    for (const text of texts) expect(text).not.toContain("hunter22");
+  });
+
   it.each([
     [
       "a name that nobody has",

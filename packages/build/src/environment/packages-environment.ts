@@ -70,7 +70,7 @@ export async function packagesEnvironment(options: PackagesEnvironmentOptions): 
         packages: chosen.files,
         base: options.base ?? { platform: options.platform, config: { Env: [path] }, layers: [] },
         world: chosen.world,
-        repositories: [...new Set([...request.repositories, ...request.runtimeRepositories])].sort(),
+        repositories: [...new Set([...request.repositories, ...request.runtimeRepositories].map(shownLine))].sort(),
         keys: [
           ...chosen.keys,
           ...request.runtimeKeyring.map(({ name: keyName, content }) => ({ name: keyName, pem: content })),
@@ -210,6 +210,11 @@ function lockedRequest({ name, arch, request }: PackagesEnvironmentOptions): Loc
 }
 
 const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/bin:/usr/sbin:/sbin:/bin";
+
+/** A line for /etc/apk/repositories: whoever gets the image gets no credentials with it. */
+function shownLine(line: string): string {
+  return line.replace(/(:\/\/)[^/@\s]*@/, "$1");
+}
 
 /** An address without credentials. */
 function withoutSecrets(url: string): string {

@@ -22,6 +22,8 @@ export interface InstallPlan {
   readonly folders: ReadonlyMap<ByteString, ListedEntry>;
   /** What is at a path once everything is installed, links on the way followed: its kind; undefined: nothing. */
   kindAt(path: ByteString): ListedEntry["type"] | undefined;
+  /** Throws `conflict` where a package brings a file below a folder that is to be a link. */
+  refuseFilesBelow(folder: ByteString, why: string): void;
   /** The same path without links on the way. */
   placeOf(path: ByteString): ByteString;
 }
@@ -108,6 +110,14 @@ class Planning implements InstallPlan {
 
   kindAt(path: ByteString): ListedEntry["type"] | undefined {
     return this.#at(this.placeOf(path))?.entry.type;
+  }
+
+  refuseFilesBelow(folder: ByteString, why: string): void {
+    for (const [path, { entry, owner }] of this.#placed)
+      if (owner !== undefined && entry.type !== "directory" && path.startsWith(`${folder}/`))
+        throw new ApkError("conflict", `${this.#label(owner)} has a file at ${shown(path)}, ${why}`, {
+          hint: "Leave the package out: only apk may write there.",
+        });
   }
 
   placeOf(path: ByteString): ByteString {
@@ -227,7 +237,8 @@ class Planning implements InstallPlan {
   }
 
   #conflict(path: ByteString, existing: Placed, index: number, what: string): ApkError {
-    const owner = existing.owner === undefined ? "the base" : this.#label(existing.owner);
+    const owner =
+      existing.owner === undefined ? (this.#base ? "the base" : "every environment") : this.#label(existing.owner);
     const message = `${this.#label(index)} has ${what} at ${shown(path)}, where ${owner} has a ${kinds[existing.entry.type]}`;
     return new ApkError("conflict", message, {
       hint: "Leave one of them out: neither says that it replaces the other.",

@@ -26,6 +26,8 @@ export interface PackageEntry {
 
 /** More than any package has; a million empty files are no package. */
 const mostEntries = 500_000;
+/** Bytes; no usual file system takes longer ones. */
+const longestName = 255;
 /** Bytes that a package's files may have beyond twice what the package says. */
 const slack = 64 << 20;
 
@@ -69,6 +71,8 @@ export async function* packageEntries(
       // In an image's layer, such a name takes away what is below it.
       if (/(?:^|\/)\.wh\./.test(path))
         throw damagedPackage(what, `it has a file ${textOf(path)}, whose name means a removal in an image`);
+      if (path.split("/").some((name) => name.length > longestName))
+        throw damagedPackage(what, `it has a name of more than ${longestName} bytes: ${textOf(path).slice(0, 80)}…`);
       const linkname = header.type === "hardlink" ? entryPath(header.linkname) : header.linkname;
       const checksum = checksumOf(records?.get("APK-TOOLS.checksum.SHA1"), path, what);
       yield { path, header: { ...header, name: path, linkname }, checksum, body: checked(body, path, checksum, what) };

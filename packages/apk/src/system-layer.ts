@@ -87,8 +87,11 @@ function database({ plan, listings, before, databaseFolder, sourceDateEpoch }: S
     .filter(({ info }) => info.triggers.length > 0)
     .map(({ checksum, info }) => `${shortChecksum(checksum)} ${info.triggers.join(" ")}`);
   const at = (name: string) => `${databaseFolder}/${name}`;
+  // Where /lib is a link to /usr/lib, both are one folder.
+  const apart = databaseFolder === "usr/lib/apk/db" && plan.placeOf("lib/apk") !== "usr/lib/apk";
+  if (apart) plan.refuseFilesBelow("lib/apk", "where apk's database is to be seen");
   const link: TarInput[] =
-    databaseFolder === "usr/lib/apk/db" && plan.kindAt("lib/apk") === undefined
+    apart && (plan.kindAt("lib/apk") ?? "directory") === "directory"
       ? [
           {
             header: tarHeader({

@@ -116,6 +116,12 @@ describe("a package is refused and named where", () => {
     ["a name is absolute", [{ name: "/etc/passwd", content: "x" }], {}, /absolute/],
     ["a hard link leads out", [{ name: "usr/x", type: "hardlink", linkname: "../../../etc/passwd" }], {}, /leads out/],
     ["a hard link is absolute", [{ name: "usr/x", type: "hardlink", linkname: "/etc/passwd" }], {}, /absolute/],
+    [
+      "a name is too long for file systems",
+      [{ name: `usr/${"n".repeat(256)}`, content: "x" }],
+      {},
+      /more than 255 bytes/,
+    ],
     ["a name means a removal in an image", [{ name: "usr/bin/.wh.sh", content: "x" }], {}, /means a removal/],
     ["a folder's name means a removal in an image", [{ name: ".wh..wh..opq/x", content: "x" }], {}, /means a removal/],
     ["a file does not have its checksum", [{ name: "usr/x", content: "x", checksum: "0".repeat(40) }], {}, /SHA-1/],

@@ -150,6 +150,22 @@ test("files go where links to folders lead, and never out of the root", async ()
   expect(tree["usr/bin"]?.mode).toBe("0711");
 });
 
+test("a package that brings a database of its own is refused, and empty folders in its place give way", async () => {
+  const evil = made("evil", [text("P:evil\n", "lib/apk/db/installed")]);
+  await expect(installed([evil])).rejects.toMatchObject({
+    code: "environment",
+    message: "evil-1.0-r0 has a file at /lib/apk/db/installed, where apk's database is to be seen",
+  });
+  const empty = made(
+    "empty",
+    ["lib", "lib/apk", "lib/apk/db"].map((name) => ({ name, type: "directory" as const })),
+  );
+  expect((await treeOf(await installed([empty])))["lib/apk"]).toMatchObject({
+    type: "symlink",
+    linkname: "../usr/lib/apk",
+  });
+});
+
 test("links that lead in a circle are refused", async () => {
   const circle = made("circle", [
     { name: "a", type: "symlink", linkname: "b" },

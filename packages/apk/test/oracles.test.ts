@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import {
   compareVersions,
   createUniverse,
@@ -25,7 +25,7 @@ import { corpus } from "./corpus-folder.ts";
 // What apko makes of versions, of every package of a real index, of worlds and of made-up universes.
 
 const folder = corpus === undefined ? "" : join(corpus, "oracles/apk");
-const describeCorpus = describe.skipIf(corpus === undefined);
+beforeEach(({ skip }) => skip(corpus === undefined, "there is no ../shared/corpus"));
 
 function json<T>(name: string): T {
   const path = join(folder, name);
@@ -55,7 +55,7 @@ function wanted({ ok = [], error, conflicts = [] }: Outcome, table?: readonly st
   return { ok: ok.map((each) => table?.[Number(each)] ?? each), conflicts: [...conflicts].sort() };
 }
 
-describeCorpus("versions", () => {
+describe("versions", () => {
   const cases = () =>
     json<{
       readonly pairs: readonly { readonly a: string; readonly b: string; readonly cmp: number | null }[];
@@ -94,7 +94,7 @@ describeCorpus("versions", () => {
   });
 });
 
-describeCorpus("worlds", () => {
+describe("worlds", () => {
   test("of a real index are resolved as apko resolves them, and never fewer of them", async () => {
     const recordedWorlds = json<{
       readonly table: readonly string[];
@@ -135,7 +135,7 @@ describeCorpus("worlds", () => {
   });
 });
 
-describeCorpus("a small distribution", () => {
+describe("a small distribution", () => {
   const minidist = join(folder, "minidist");
 
   async function repository(line: string): Promise<RepositoryIndex> {

@@ -240,7 +240,9 @@ interface Expected {
   readonly xattrs?: Readonly<Record<string, string>>;
 }
 
-describe.skipIf(!existsSync(minidist))("the trees that apko makes", () => {
+describe("the trees that apko makes", () => {
+  beforeEach(({ skip }) => skip(!existsSync(minidist), "there is no ../shared/corpus"));
+
   // docs/compatibility.md says why: owners, and setgid and sticky bits of folders, are kept as the packages have them; /dev is the engine's.
   const withOwners = new Set([
     "etc/shadow",
@@ -253,9 +255,10 @@ describe.skipIf(!existsSync(minidist))("the trees that apko makes", () => {
   const withBits = new Set(["var/tmp", "var/spool/q", "var/spool/sticky"]);
   const isOthers = (path: string) => /^(?:dev\/.*|etc\/apko\.json|etc\/ld\.so\.cache|var\/mail)$/.test(path);
   // Accounts and paths are made by others, above the packages.
-  const names = readdirSync(join(minidist, "env")).filter((name) => !/^e0[126]/.test(name) || name === "e01-base.yaml");
+  const names = existsSync(minidist) ? readdirSync(join(minidist, "env")) : ["e01-base.yaml"];
+  const own = names.filter((name) => !/^e0[126]/.test(name) || name === "e01-base.yaml");
 
-  test.each(names)("%s", async (name) => {
+  test.each(own)("%s", async (name) => {
     const yaml = readFileSync(join(minidist, "env", name), "utf8");
     const list = (key: string) => {
       const inline = new RegExp(`^  ${key}: \\[(.*)\\]$`, "m").exec(yaml)?.[1];
